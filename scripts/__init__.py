@@ -1,0 +1,1 @@
+"""Scripts run by hand that make the bundled data and weights: `python -m scripts.NAME --help`."""
