@@ -39,7 +39,7 @@ class PypiFile:
     pip_options: tuple[str, ...] = ()
 
     def command(self, folder: Path) -> list[str]:
-        """The download command; it leaves `filename` in `folder`."""
+        """Return the download command, which leaves `filename` in `folder`."""
         return [
             *(sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"),
             *("--disable-pip-version-check", "--dest", str(folder), *self.pip_options),
@@ -56,8 +56,8 @@ class DebianFile:
     filename: str
     sha256: str
 
-    def command(self, folder: Path) -> list[str]:
-        """The download command; apt-get writes into the directory it runs in, `folder`."""
+    def command(self, folder: Path) -> list[str]:  # noqa: ARG002 - apt-get writes where it runs
+        """Return the download command, to be run in `folder`."""
         return ["apt-get", "--quiet", "download", f"{self.package}={self.version}"]
 
 
@@ -168,14 +168,18 @@ def members(archive: Path) -> Iterator[tuple[str, bytes]]:
         done = subprocess.run(
             ["dpkg-deb", "--fsys-tarfile", str(archive)], capture_output=True, check=True
         )
-        opened = tarfile.open(fileobj=io.BytesIO(done.stdout))
-    else:
-        opened = tarfile.open(archive)
-    with opened as tar:
-        for entry in tar:
-            stream = tar.extractfile(entry) if entry.isfile() else None
-            if stream is not None:
-                yield entry.name.removeprefix("./"), stream.read()
+        with tarfile.open(fileobj=io.BytesIO(done.stdout)) as tar:
+            yield from _tar_members(tar)
+        return
+    with tarfile.open(archive) as tar:
+        yield from _tar_members(tar)
+
+
+def _tar_members(tar: tarfile.TarFile) -> Iterator[tuple[str, bytes]]:
+    for entry in tar:
+        stream = tar.extractfile(entry) if entry.isfile() else None
+        if stream is not None:
+            yield entry.name.removeprefix("./"), stream.read()
 
 
 def read_member(archive: Path, name: str) -> bytes:
