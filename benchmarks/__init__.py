@@ -1,0 +1,1 @@
+"""The suite: pytest and pytest-benchmark over one migration."""

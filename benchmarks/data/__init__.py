@@ -1,0 +1,1 @@
+"""The bundled demo data; origin and licences in the ATTRIBUTION files beside."""

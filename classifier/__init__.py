@@ -1,0 +1,1 @@
+"""Arrays in, probabilities out; knows no embedder."""

@@ -1,0 +1,1 @@
+"""Text of residues in, one vector per sequence out."""

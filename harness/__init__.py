@@ -1,0 +1,1 @@
+"""Decides, on evidence, whether a protein embedder may be swapped."""

@@ -1,0 +1,1 @@
+"""From FASTA to features: read, embed, store, merge."""

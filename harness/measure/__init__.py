@@ -1,0 +1,1 @@
+"""What one embedder costs, and whether it is right."""
