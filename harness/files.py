@@ -1,0 +1,60 @@
+"""Files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+PARTIAL_SUFFIX = ".partial"
+"""Ends the name of every file that is still being written."""
+
+
+def write_atomically(path: Path, writer: Callable[[Path], None]) -> None:
+    """Let ``writer`` write a file beside ``path``, then give it its name in one step.
+
+    Whoever looks at ``path`` sees the old file or the new one, never a part of it, after a crash
+    or a power loss too: content and folder are flushed to the disk (``fsync``) around the rename.
+
+    Parameters
+    ----------
+    path
+        The final name; its folder exists.
+    writer
+        Is given the temporary path, in the same folder, and writes the whole file there. If it
+        raises, the temporary file is removed and ``path`` is left as it was.
+
+    Raises
+    ------
+    OSError
+        If the disk refuses; whatever ``writer`` raises passes through.
+    """
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}{PARTIAL_SUFFIX}")
+    try:
+        writer(partial)
+        with partial.open("rb+") as file:
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    _flush_folder(path.parent)
+
+
+def write_text_atomically(path: Path, text: str) -> None:
+    """Write ``text`` as UTF-8, its line ends unchanged; see :func:`write_atomically`."""
+
+    def write(partial: Path) -> None:
+        partial.write_bytes(text.encode("utf-8"))
+
+    write_atomically(path, write)
+
+
+def _flush_folder(folder: Path) -> None:
+    if os.name != "posix":  # elsewhere a folder cannot be opened, and a rename is journalled
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
