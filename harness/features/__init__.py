@@ -1,1 +1,63 @@
-"""From FASTA to features: read, embed, store, merge."""
+"""From FASTA to shards of vectors, and from shards to what a classifier takes."""
+
+from harness.features.errors import (
+    FastaError,
+    FeaturesError,
+    FolderError,
+    LabelsError,
+    ManifestError,
+    MergeError,
+    ShardCorrupt,
+    StrictRejection,
+)
+from harness.features.extraction import ExtractionSummary, extract
+from harness.features.fasta import FastaSurvey, Record, read_fasta, survey_fasta
+from harness.features.folders import EmbeddingFolder, open_folder
+from harness.features.frames import FrameId, contig_of
+from harness.features.labels import CLASSES, Labels, join_labels, read_labels
+from harness.features.manifest import Manifest, Part, part_of, read_manifest
+from harness.features.matrices import Features, load_features, merged_blocks
+from harness.features.merge import merge, repack
+from harness.features.rejects import Reject, read_rejects
+from harness.features.shards import DEFAULT_SHARD_SIZE, Kind, Shard, read_shard, write_shard
+
+__all__ = [
+    "CLASSES",
+    "DEFAULT_SHARD_SIZE",
+    "EmbeddingFolder",
+    "ExtractionSummary",
+    "FastaError",
+    "FastaSurvey",
+    "Features",
+    "FeaturesError",
+    "FolderError",
+    "FrameId",
+    "Kind",
+    "Labels",
+    "LabelsError",
+    "Manifest",
+    "ManifestError",
+    "MergeError",
+    "Part",
+    "Record",
+    "Reject",
+    "Shard",
+    "ShardCorrupt",
+    "StrictRejection",
+    "contig_of",
+    "extract",
+    "join_labels",
+    "load_features",
+    "merge",
+    "merged_blocks",
+    "open_folder",
+    "part_of",
+    "read_fasta",
+    "read_labels",
+    "read_manifest",
+    "read_rejects",
+    "read_shard",
+    "repack",
+    "survey_fasta",
+    "write_shard",
+]
