@@ -25,6 +25,7 @@ from embedders.errors import (
     UnsupportedChoice,
     WeightsError,
 )
+from embedders.listing import list_embedders
 from embedders.loading import Outline, describe, load
 from embedders.runtimes import RUNTIMES, Runtime
 
@@ -50,5 +51,6 @@ __all__ = [
     "WeightsIdentity",
     "checkpoint",
     "describe",
+    "list_embedders",
     "load",
 ]

@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from importlib.metadata import version
 
-import torch
-
-from embedders.alphabet import PROTEIN_POLICY, clean_protein
+from embedders.alphabet import (
+    NUCLEOTIDE_POLICY,
+    PROTEIN_POLICY,
+    clean_nucleotide,
+    clean_protein,
+)
 from embedders.checkpoints import Checkpoint, Family, checkpoint
 from embedders.contract import (
     WINDOW_RESIDUES,
     Embedder,
     EmbedderSpec,
+    Modality,
     Truncation,
     WeightsIdentity,
 )
+from embedders.dnabert import build_dnabert
 from embedders.embedder import EncoderEmbedder
 from embedders.errors import InputError, UnknownName, UnsupportedChoice
-from embedders.runtimes import Encoder, Placement, Runtime, runtime
+from embedders.kmer import KmerEmbedder
+from embedders.listing import runtimes_of
+from embedders.placement import choose_device, choose_placement
+from embedders.remote_code import build_model, find_folder
+from embedders.runtimes import RUNTIMES, Encoder, Placement
+from embedders.runtimes.huggingface import wrap
 from embedders.weights import open_weights
 
-_DTYPES = {
-    "float32": torch.float32,
-    "bfloat16": torch.bfloat16,
-    "float16": torch.float16,
-}
+_HUGGINGFACE = "huggingface"
+_WHOLE_SEQUENCE = sys.maxsize
+"""Window of nucleotide embedders: the pipeline cuts contigs before it embeds them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +80,10 @@ def load(  # noqa: PLR0913 - every argument is one choice of the user, each with
     dtype
         ``float32`` (the default), ``bfloat16`` or ``float16``; results are float32 in any case.
     truncation
-        What happens beyond the first 1,024 residues; see :class:`Truncation`.
+        What happens beyond the first 1,024 residues of a protein; see :class:`Truncation`.
+        Nucleotide embedders read whole sequences.
     attention
-        Implementation of attention, where the runtime has a choice.
+        Implementation of attention, where the runtime has a choice; by default its first.
     remote_code
         Run the Python code that comes with the weights. Off by default; for hub weights it
         needs ``revision``.
@@ -85,38 +95,55 @@ def load(  # noqa: PLR0913 - every argument is one choice of the user, each with
     Raises
     ------
     UnknownName
-        If the embedder or the runtime is not in its table.
+        If the embedder, the runtime, the dtype or the attention is in no table.
     UnsupportedChoice
         If choices do not go together; nothing is ever changed silently.
     WeightsError
         If the weights cannot be found or do not fit.
     """
     row = checkpoint(name)
-    if remote_code:
-        raise UnsupportedChoice(f"{name!r} is not loaded with remote code")
-    if row.family is not Family.ESM2:
-        raise UnsupportedChoice(f"{name!r} cannot be loaded yet")
-    how = _runtime_of(row, runtime)
-    placement = Placement(
-        device=_device(device),
-        dtype=_dtype(dtype or "float32", _device(device)),
-        attention=_attention(how, attention),
+    policy = _truncation(truncation)
+    how = _runtime_name(row, runtime)
+    wanted = weights if weights is not None else ("mini" if row.bundled else "hub")
+    if row.family is Family.KMER:
+        _refuse(row, weights=weights, dtype=dtype, attention=attention, layers=layers)
+        return _kmer_embedder(row, device, policy)
+    placement = choose_placement(RUNTIMES[how], device, dtype or "float32", attention)
+    encoder: Encoder
+    if row.family is Family.DNABERT:
+        _refuse(row, attention=attention, layers=layers)
+        folder = find_folder(row, wanted, remote_code=remote_code, revision=revision)
+        encoder, identity = build_dnabert(folder, placement), folder.identity()
+    elif remote_code:
+        _refuse(row, layers=layers)
+        if how != _HUGGINGFACE:
+            raise UnsupportedChoice(f"remote code goes with runtime {_HUGGINGFACE!r}, not {how!r}")
+        folder = find_folder(row, wanted, remote_code=True, revision=revision)
+        encoder, identity = wrap(build_model(folder, placement), placement), folder.identity()
+        how = f"{_HUGGINGFACE}+remote-code"
+    else:
+        stream = open_weights(
+            row, wanted, device=placement.device, layers=layers, revision=revision
+        )
+        encoder = RUNTIMES[how].load().build(stream.architecture, stream, placement)
+        identity = stream.identity()
+    cleaner = clean_protein if row.modality is Modality.PROTEIN else clean_nucleotide
+    return EncoderEmbedder(
+        spec=_spec(row, how, encoder, placement, identity, policy),
+        encoder=encoder,
+        cleaner=cleaner,
     )
-    stream = open_weights(
-        row,
-        weights if weights is not None else ("mini" if row.bundled else "hub"),
-        device=placement.device,
-        layers=layers,
-        revision=revision,
-    )
-    with torch.inference_mode(False):
-        encoder = how.load().build(stream.architecture, stream, placement)
-    spec = _spec(row, how, encoder, placement, stream.identity(), Truncation(truncation))
-    return EncoderEmbedder(spec=spec, encoder=encoder, cleaner=clean_protein)
 
 
 def describe(name: str, runtime: str | None = None) -> Outline:
     """Build an ESM-2 embedder's full-size model without memory and measure it.
+
+    Raises
+    ------
+    UnknownName
+        If the embedder or the runtime is in no table.
+    InputError
+        If it is no ESM-2 checkpoint.
 
     Examples
     --------
@@ -124,78 +151,75 @@ def describe(name: str, runtime: str | None = None) -> Outline:
     2560
     """
     row = checkpoint(name)
-    how = _runtime_of(row, runtime)
-    encoder = how.load().outline(row.architecture())
-    return Outline(name, how.name, encoder.width, encoder.parameters)
+    architecture = row.architecture()
+    how = _runtime_name(row, runtime)
+    encoder = RUNTIMES[how].load().outline(architecture)
+    return Outline(name, how, encoder.width, encoder.parameters)
 
 
-def _runtime_of(row: Checkpoint, name: str | None) -> Runtime:
-    return runtime(row.default_runtime if name is None else name)
+def _runtime_name(row: Checkpoint, wanted: str | None) -> str:
+    known = runtimes_of(row)
+    if wanted is not None and wanted not in known:
+        raise UnknownName(f"runtime of {row.name}", wanted, known)
+    return row.default_runtime if wanted is None else wanted
 
 
-def _attention(how: Runtime, wanted: str | None) -> str | None:
-    if wanted is None:
-        return how.attentions[0] if how.attentions else None
-    if not how.attentions:
-        raise UnsupportedChoice(
-            f"runtime {how.name!r} has one attention of its own; leave attention={wanted!r} out"
-        )
-    if wanted not in how.attentions:
-        raise UnknownName("attention", wanted, how.attentions)
-    return wanted
-
-
-def _device(wanted: str) -> torch.device:
-    if wanted == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+def _truncation(wanted: Truncation | str) -> Truncation:
     try:
-        device = torch.device(wanted)
-    except RuntimeError:
-        device = None
-    if device is None or device.type not in ("cpu", "cuda"):
-        raise UnsupportedChoice(f"device must be auto, cpu, cuda or cuda:N, not {wanted!r}")
-    if device.type == "cuda":
-        found = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        if (device.index or 0) >= found:
-            raise UnsupportedChoice(
-                f"device {wanted!r} was asked for, but torch finds {found} CUDA devices; "
-                "choose 'cpu' or 'auto'"
-            )
-    return device
+        return Truncation(wanted)
+    except ValueError:
+        raise UnknownName("truncation policy", str(wanted), list(Truncation)) from None
 
 
-def _dtype(wanted: str, device: torch.device) -> torch.dtype:
-    if wanted not in _DTYPES:
-        raise UnknownName("dtype", wanted, _DTYPES)
-    if wanted == "float16" and device.type == "cpu":
-        raise UnsupportedChoice(
-            "float16 on a CPU is refused: its matrix products are emulated, some 400 times "
-            "slower than bfloat16; choose bfloat16 or float32"
-        )
-    return _DTYPES[wanted]
+def _refuse(row: Checkpoint, **choices: object) -> None:
+    given = [f"{key}={value!r}" for key, value in choices.items() if value is not None]
+    if given:
+        raise UnsupportedChoice(f"{row.name!r} has no choice of {', '.join(given)}; leave it out")
+
+
+def _kmer_embedder(row: Checkpoint, device: str, policy: Truncation) -> Embedder:
+    if device != "auto" and choose_device(device).type != "cpu":
+        raise UnsupportedChoice(f"{row.name!r} is computed on the CPU, not on {device!r}")
+    spec = EmbedderSpec(
+        name=row.name,
+        runtime=row.default_runtime,
+        modality=row.modality,
+        width=row.width,
+        parameters=0,
+        dtype="float32",
+        device="cpu",
+        weights=WeightsIdentity(source="none", sha256=""),
+        truncation=policy,
+        window_residues=_WHOLE_SEQUENCE,
+        cleaning_policy=NUCLEOTIDE_POLICY,
+        versions=(("numpy", version("numpy")),),
+    )
+    return KmerEmbedder(spec)
 
 
 def _spec(
     row: Checkpoint,
-    how: Runtime,
+    how: str,
     encoder: Encoder,
     placement: Placement,
     identity: WeightsIdentity,
-    truncation: Truncation,
+    policy: Truncation,
 ) -> EmbedderSpec:
-    if encoder.width != row.width:
+    protein = row.modality is Modality.PROTEIN
+    if protein and encoder.width != row.width:
         raise InputError(f"{row.name} gave width {encoder.width}, its row says {row.width}")
+    distributions = RUNTIMES[how.partition("+")[0]].distributions
     return EmbedderSpec(
         name=row.name,
-        runtime=how.name,
+        runtime=how,
         modality=row.modality,
         width=encoder.width,
         parameters=encoder.parameters,
         dtype=str(placement.dtype).removeprefix("torch."),
         device=str(placement.device),
         weights=identity,
-        truncation=truncation,
-        window_residues=WINDOW_RESIDUES,
-        cleaning_policy=PROTEIN_POLICY,
-        versions=tuple((name, version(name)) for name in how.distributions),
+        truncation=policy,
+        window_residues=WINDOW_RESIDUES if protein else _WHOLE_SEQUENCE,
+        cleaning_policy=PROTEIN_POLICY if protein else NUCLEOTIDE_POLICY,
+        versions=tuple((name, version(name)) for name in distributions),
     )

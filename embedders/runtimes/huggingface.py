@@ -11,7 +11,7 @@ from torch import nn
 
 from embedders.alphabet import MASK, PADDING, VOCABULARY, encode_batch
 from embedders.checkpoints import Architecture
-from embedders.errors import UnsupportedChoice
+from embedders.errors import UnsupportedChoice, WeightsError
 from embedders.pooling import mean_over_residues
 from embedders.runtimes.encoder import Placement, count_parameters, fill
 
@@ -53,6 +53,21 @@ def build(
     _settle_buffers(model, placement.device)
     model.eval()
     return _encoder(model, placement.device)
+
+
+def wrap(model: nn.Module, placement: Placement) -> HuggingFaceEncoder:
+    """Make an encoder of a model that other code has built and that takes ESM tokens.
+
+    Raises
+    ------
+    WeightsError
+        If the model does not say how wide its token embedding is.
+    """
+    embedding = getattr(model, "get_input_embeddings", lambda: None)()
+    if not isinstance(embedding, nn.Embedding):
+        raise WeightsError(f"{type(model).__name__} has no token embedding to read its width from")
+    width = embedding.embedding_dim
+    return HuggingFaceEncoder(model, width, count_parameters(model), placement.device)
 
 
 def outline(architecture: Architecture) -> HuggingFaceEncoder:
