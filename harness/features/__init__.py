@@ -16,7 +16,7 @@ from harness.features.folders import EmbeddingFolder, open_folder
 from harness.features.frames import FrameId, contig_of
 from harness.features.labels import CLASSES, Labels, join_labels, read_labels
 from harness.features.manifest import Manifest, Part, part_of, read_manifest
-from harness.features.matrices import Features, load_features, merged_blocks
+from harness.features.matrices import Features, block_labels, load_features, merged_blocks
 from harness.features.merge import merge, repack
 from harness.features.rejects import Reject, read_rejects
 from harness.features.shards import DEFAULT_SHARD_SIZE, Kind, Shard, read_shard, write_shard
@@ -44,6 +44,7 @@ __all__ = [
     "Shard",
     "ShardCorrupt",
     "StrictRejection",
+    "block_labels",
     "contig_of",
     "extract",
     "join_labels",

@@ -16,6 +16,7 @@ from pathlib import Path
 from cattrs import transform_error
 from cattrs.errors import BaseValidationError
 from cattrs.preconf.json import JsonConverter, make_converter
+from cattrs.v import format_exception
 
 from embedders.contract import EmbedderSpec
 from embedders.errors import InputError
@@ -178,8 +179,12 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         return _converter().structure(document, Manifest)
     except BaseValidationError as error:
-        problems = "; ".join(transform_error(error))
+        problems = "; ".join(transform_error(error, format_exception=_sentence))
         raise ManifestError(f"{path}: {problems}; make the folder again") from error
+
+
+def _sentence(error: BaseException, kind: type | None) -> str:
+    return str(error) if isinstance(error, ValueError) else format_exception(error, kind)
 
 
 def _refuse_constant(name: str) -> float:
@@ -190,10 +195,10 @@ def _converter() -> JsonConverter:
     converter = make_converter(forbid_extra_keys=True)
 
     def exactly(kind: type) -> Callable[[object, type], object]:
-        def structure(value: object, _: type) -> object:
+        def structure(value: object, wanted: type) -> object:
             if type(value) is not kind:
                 raise ValueError(f"expected {kind.__name__}, got {value!r}")
-            return value
+            return wanted(value)  # text enumerations are asked for here too
 
         return structure
 

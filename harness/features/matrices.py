@@ -96,6 +96,23 @@ def merged_blocks(folders: Sequence[EmbeddingFolder | Path], *, verify: bool = T
     return blocks
 
 
+def block_labels(blocks: Sequence[Shard]) -> NDArray[np.int64]:
+    """Return the labels that merged files carry, int64 ``(n,)``, 0 host and 1 viral.
+
+    Raises
+    ------
+    FeaturesError
+        If a block has none.
+    """
+    labels = [block.labels for block in blocks if block.labels is not None]
+    if not labels or len(labels) != len(blocks):
+        raise FeaturesError(
+            "the merged features carry no labels; merge them with --label, or give a table of "
+            "labels and groups"
+        )
+    return np.concatenate(labels)
+
+
 def _opened(folders: Sequence[EmbeddingFolder | Path]) -> list[EmbeddingFolder]:
     return [open_folder(each) if isinstance(each, Path) else each for each in folders]
 
