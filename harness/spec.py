@@ -1,0 +1,305 @@
+"""One migration described: both arms, the data, the measurements and the gates (TOML)."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields, replace
+from difflib import get_close_matches
+from enum import StrEnum
+from pathlib import Path
+
+from cattrs import Converter
+from cattrs.errors import ClassValidationError, ForbiddenExtraKeysError, IterableValidationError
+
+from embedders import Truncation
+from embedders.errors import InputError
+
+SCHEMA = 1
+
+
+class ArmName(StrEnum):
+    """The two sides of a migration."""
+
+    BASELINE = "baseline"
+    CANDIDATE = "candidate"
+
+
+class SpecError(InputError):
+    """A migration file that cannot be used; the message names the file and the key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One embedder as it would be deployed; what is left out is the embedder's own default.
+
+    ``tokens_per_batch`` counts padding, BOS and EOS. ``expected_width`` is the user's own
+    expectation, checked against the data. ``layers`` cuts the depth of random weights, for trials
+    on small machines.
+    """
+
+    embedder: str
+    runtime: str | None = None
+    weights: str | None = None
+    dtype: str | None = None
+    tokens_per_batch: int = 4096
+    attention: str | None = None
+    expected_width: int | None = None
+    revision: str | None = None
+    remote_code: bool = False
+    layers: int | None = None
+
+    def __post_init__(self) -> None:
+        _at_least("tokens_per_batch", self.tokens_per_batch, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Dna:
+    """The DNA half of the merged features; the same for both arms."""
+
+    embedder: str = "kmer4"
+    weights: str | None = None
+    tokens_per_batch: int = 4096
+    expected_width: int | None = None
+    revision: str | None = None
+    remote_code: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """Labelled sequences; paths are relative to the migration file.
+
+    The DNA half comes from ``nucleotides`` (embedded here), from ``dna_features`` (a folder that
+    the original pipeline wrote), or is absent.
+    """
+
+    name: str
+    proteins: Path
+    labels: Path
+    nucleotides: Path | None = None
+    dna_features: Path | None = None
+
+    def __post_init__(self) -> None:
+        if not self.name.replace("-", "").replace("_", "").isalnum():
+            raise InputError(
+                f"dataset name {self.name!r} may hold letters, digits, '-' and '_' only"
+            )
+        if self.nucleotides and self.dna_features:
+            raise InputError(f"dataset {self.name!r}: give nucleotides or dna_features, not both")
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    """What both arms share when they embed."""
+
+    device: str = "auto"
+    truncation: Truncation = Truncation.TRUNCATE
+    shard_size: int = 10_000
+
+    def __post_init__(self) -> None:
+        _at_least("shard_size", self.shard_size, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class ClassificationPlan:
+    """How both arms' classifiers are retrained: identical folds, seeds and recipe."""
+
+    recipe: str = "fast"
+    folds: int = 5
+    seeds: tuple[int, ...] = (0, 1, 2)
+
+    def __post_init__(self) -> None:
+        _at_least("folds", self.folds, 2)
+        if not self.seeds or len(set(self.seeds)) != len(self.seeds):
+            raise InputError(f"seeds must be distinct and at least one, not {list(self.seeds)}")
+
+
+@dataclass(frozen=True, slots=True)
+class ThroughputPlan:
+    """What is timed: ``rounds`` disjoint sets of ``sequences`` with like length mixes."""
+
+    dataset: str
+    sequences: int = 96
+    rounds: int = 6
+    warmup_rounds: int = 1
+
+    def __post_init__(self) -> None:
+        _at_least("sequences", self.sequences, 1)
+        _at_least("rounds", self.rounds, 2)
+        _at_least("warmup_rounds", self.warmup_rounds, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Gates:
+    """The limits, fixed before the run.
+
+    Margins are in absolute rate (0.05 is five points). ``speedup_at_least`` is candidate over
+    baseline; ``device_memory_at_most`` is candidate over baseline peak. A limit left out is not a
+    gate; a gate listed here that cannot be measured keeps the verdict from passing.
+    """
+
+    sensitivity_margin: float
+    specificity_margin: float
+    speedup_at_least: float | None = None
+    device_memory_at_most: float | None = None
+
+    def __post_init__(self) -> None:
+        for key in ("sensitivity_margin", "specificity_margin"):
+            value = getattr(self, key)
+            if not 0 < value < 1:
+                raise InputError(f"{key} must lie between 0 and 1, not {value}")
+        for key in ("speedup_at_least", "device_memory_at_most"):
+            value = getattr(self, key)
+            if value is not None and not value > 0:
+                raise InputError(f"{key} must be above 0, not {value}")
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationSpec:
+    """One migration, whole."""
+
+    schema: int
+    name: str
+    baseline: Arm
+    candidate: Arm
+    datasets: tuple[Dataset, ...]
+    throughput: ThroughputPlan
+    gates: Gates
+    title: str = ""
+    dna: Dna = field(default_factory=Dna)
+    embedding: Embedding = field(default_factory=Embedding)
+    classification: ClassificationPlan = field(default_factory=ClassificationPlan)
+
+    def __post_init__(self) -> None:
+        if self.schema != SCHEMA:
+            raise InputError(f"schema must be {SCHEMA}, not {self.schema}")
+        names = [dataset.name for dataset in self.datasets]
+        if not names or len(set(names)) != len(names):
+            raise InputError(f"datasets need distinct names and at least one, not {names}")
+        if self.throughput.dataset not in names:
+            raise InputError(f"throughput.dataset {self.throughput.dataset!r} is none of {names}")
+
+    def arm(self, name: ArmName) -> Arm:
+        """Return one of the two arms."""
+        return self.baseline if name is ArmName.BASELINE else self.candidate
+
+    def dataset(self, name: str) -> Dataset:
+        """Return the data set called ``name``."""
+        return next(dataset for dataset in self.datasets if dataset.name == name)
+
+    def with_overrides(
+        self, *, weights: str | None = None, device: str | None = None, layers: int | None = None
+    ) -> MigrationSpec:
+        """Return the same migration with other weights, device or depth on both arms."""
+        spec = self
+        if weights is not None:
+            spec = replace(
+                spec,
+                baseline=replace(spec.baseline, weights=weights),
+                candidate=replace(spec.candidate, weights=weights),
+            )
+        if layers is not None:
+            spec = replace(
+                spec,
+                baseline=replace(spec.baseline, layers=layers),
+                candidate=replace(spec.candidate, layers=layers),
+            )
+        if device is not None:
+            spec = replace(spec, embedding=replace(spec.embedding, device=device))
+        return spec
+
+
+def read_spec(path: Path) -> MigrationSpec:
+    """Read a migration file; relative paths in it start at its own folder.
+
+    Raises
+    ------
+    SpecError
+        If the file cannot be read, holds an unknown key (the nearest valid one is named), a value
+        of a wrong type, or a value out of range; or if a data file it names is missing.
+    """
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SpecError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise SpecError(f"{path}: not UTF-8 at byte {error.start}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise SpecError(f"{path}: not valid TOML: {error}") from error
+    converter = _converter(path.parent)
+    try:
+        spec = converter.structure(document, MigrationSpec)
+    except ClassValidationError as error:
+        raise SpecError(f"{path}: {'; '.join(_problems(error, ''))}") from error
+    for dataset in spec.datasets:
+        for file in (dataset.proteins, dataset.labels, dataset.nucleotides, dataset.dna_features):
+            if file is not None and not file.exists():
+                raise SpecError(f"{path}: datasets.{dataset.name}: no such file: {file}")
+    return spec
+
+
+def _at_least(key: str, value: int, least: int) -> None:
+    if value < least:
+        raise InputError(f"{key} must be at least {least}, not {value}")
+
+
+def _converter(folder: Path) -> Converter:
+    """Structure strictly: TOML already has types, so nothing is coerced but int to float."""
+    converter = Converter(forbid_extra_keys=True)
+
+    def strict(kind: type) -> Callable[[object, type], object]:
+        def structure(value: object, _: type) -> object:
+            accepted = (int, float) if kind is float else (kind,)
+            if isinstance(value, bool) is not (kind is bool) or not isinstance(value, accepted):
+                raise TypeError(f"expected {kind.__name__}, got {value!r}")
+            return kind(value)
+
+        return structure
+
+    for kind in (bool, int, float, str):
+        converter.register_structure_hook(kind, strict(kind))
+    converter.register_structure_hook(Path, lambda value, _: folder / strict(str)(value, str))
+    return converter
+
+
+def _problems(error: BaseException, where: str) -> Iterator[str]:
+    """Flatten cattrs' nested errors into sentences that each name the key."""
+    if isinstance(error, ClassValidationError | IterableValidationError):
+        grouped = error.group_exceptions()
+        for inner, note in grouped[0]:
+            part = getattr(note, "name", None)
+            part = f"[{note.index}]" if part is None and hasattr(note, "index") else part
+            yield from _problems(inner, _join(where, part))
+        for inner in grouped[1]:
+            yield from _problems(inner, where)
+    elif isinstance(error, ForbiddenExtraKeysError):
+        known = [item.name for item in fields(error.cl)]
+        for key in sorted(error.extra_fields):
+            near = get_close_matches(key, known, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+            yield f"unknown key {_join(where, key)!r}; {hint}"
+    elif isinstance(error, KeyError):
+        yield f"missing key {where!r}"  # cattrs' note already named the field
+    else:
+        yield f"{where}: {error}" if where else str(error)
+
+
+def _join(where: str, part: object) -> str:
+    if part is None:
+        return where
+    return f"{where}{part}" if str(part).startswith("[") or not where else f"{where}.{part}"
+
+
+__all__ = [
+    "Arm",
+    "ArmName",
+    "ClassificationPlan",
+    "Dataset",
+    "Dna",
+    "Embedding",
+    "Gates",
+    "MigrationSpec",
+    "SpecError",
+    "ThroughputPlan",
+    "read_spec",
+]

@@ -1,0 +1,99 @@
+"""A migration file is read strictly or refused with the key's name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks import DEMO
+from harness.spec import ArmName, MigrationSpec, SpecError, read_spec
+
+REAL = Path(__file__).parents[2] / "migrations" / "esm2-3b_to_fastesm2-650.toml"
+
+MINIMAL = """\
+schema = 1
+name = "m"
+[baseline]
+embedder = "esm2-8m"
+[candidate]
+embedder = "esm2-8m"
+[[datasets]]
+name = "d"
+proteins = "p.faa"
+labels = "l.csv"
+[throughput]
+dataset = "d"
+[gates]
+sensitivity_margin = 0.05
+specificity_margin = 0.05
+"""
+
+
+def write(folder: Path, text: str) -> Path:
+    (folder / "p.faa").touch()
+    (folder / "l.csv").touch()
+    path = folder / "spec.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("path", [DEMO, REAL], ids=["demo", "real"])
+def test_shipped_migrations_are_valid(path: Path) -> None:
+    spec = read_spec(path)
+    assert spec.baseline.embedder != spec.candidate.embedder
+    assert all(dataset.proteins.is_file() for dataset in spec.datasets)
+
+
+def test_relative_paths_start_at_the_file(tmp_path: Path) -> None:
+    spec = read_spec(write(tmp_path, MINIMAL))
+    assert spec.datasets[0].proteins == tmp_path / "p.faa"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("embedder = ", "embeder = ", ["baseline.embeder", "did you mean 'embedder'"]),
+        ("sensitivity_margin", "sensitivty_margin", ["gates.sensitivty_margin"]),
+        ("schema = 1", 'schema = "1"', ["schema", "expected int", "'1'"]),
+        ("schema = 1", "schema = 2", ["schema must be 1"]),
+        ("schema = 1", "schema = true", ["schema", "expected int"]),
+        ('name = "m"', "", ["missing key 'name'"]),
+        ('name = "d"', 'name = "a/b"', ["a/b", "letters"]),
+        ("= 0.05", "= 5", ["sensitivity_margin must lie between 0 and 1"]),
+        ('dataset = "d"', 'dataset = "x"', ["throughput.dataset 'x'"]),
+        ('proteins = "p.faa"', 'proteins = "gone.faa"', ["no such file", "gone.faa"]),
+        ('dataset = "d"', 'dataset = "d"\nrounds = 1', ["rounds must be at least 2"]),
+        ("[gates]", "[gates", ["not valid TOML"]),
+    ],
+)
+def test_a_fault_is_named_with_file_and_key(
+    tmp_path: Path, old: str, new: str, words: list[str]
+) -> None:
+    path = write(tmp_path, MINIMAL.replace(old, new, 1))
+    with pytest.raises(SpecError) as caught:
+        read_spec(path)
+    for word in [str(path), *words]:
+        assert word in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match=r"none\.toml: cannot be read"):
+        read_spec(tmp_path / "none.toml")
+
+
+def test_both_kinds_of_dna_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "dna").mkdir()
+    both = 'labels = "l.csv"\nnucleotides = "p.faa"\ndna_features = "dna"'
+    with pytest.raises(SpecError, match="not both"):
+        read_spec(write(tmp_path, MINIMAL.replace('labels = "l.csv"', both)))
+
+
+def test_overrides_reach_both_arms_and_leave_the_original(tmp_path: Path) -> None:
+    spec = read_spec(write(tmp_path, MINIMAL))
+    changed: MigrationSpec = spec.with_overrides(weights="random:3", device="cpu", layers=2)
+    for name in ArmName:
+        assert (changed.arm(name).weights, changed.arm(name).layers) == ("random:3", 2)
+        assert spec.arm(name).layers is None
+    assert changed.embedding.device == "cpu"
+    assert spec.with_overrides() == spec
