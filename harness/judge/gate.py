@@ -1,0 +1,209 @@
+"""From measurements and limits to one decision; what was not measured never passes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harness.results import (
+    Classification,
+    Decision,
+    Gate,
+    Memory,
+    ParityCheck,
+    Speedup,
+    Verdict,
+    WidthRow,
+    find,
+)
+from harness.spec import ArmName, Gates, MigrationSpec
+
+ENDPOINTS = (("sensitivity", "recall"), ("specificity", "specificity"))
+"""The primary endpoints and the metric that holds each: recall of viral, recall of host."""
+
+
+def all_gates(
+    spec: MigrationSpec,
+    *,
+    widths: Sequence[WidthRow],
+    parity: Sequence[ParityCheck],
+    speedup: Speedup | None,
+    memory: Sequence[Memory],
+    classification: Sequence[Classification],
+) -> list[Gate]:
+    """Put every question that the migration file asks to what was measured.
+
+    A data set that was not classified still has its gates, marked as not measured.
+    """
+    gates = [*width_gates(widths), *parity_gates(parity)]
+    for dataset in spec.datasets:
+        seen = dict.fromkeys(r.level for r in classification if r.dataset == dataset.name)
+        levels = list(seen) or ["chunk"]
+        gates += endpoint_gates(
+            classification, dataset=dataset.name, levels=levels, gates=spec.gates
+        )
+    if spec.gates.speedup_at_least is not None:
+        gates.append(speedup_gate(speedup, spec.gates.speedup_at_least))
+    if spec.gates.device_memory_at_most is not None:
+        gates.append(device_memory_gate(memory, spec.gates.device_memory_at_most))
+    return gates
+
+
+def endpoint_gates(
+    results: Sequence[Classification], *, dataset: str, levels: Sequence[str], gates: Gates
+) -> list[Gate]:
+    """Ask of each endpoint whether the candidate lost more than the margin.
+
+    The difference is candidate minus baseline, of means over seeds: a point estimate, so the
+    margin is met or missed and nothing is said of chance.
+    """
+    lines = []
+    for level in levels:
+        arms = [find(results, dataset=dataset, level=level, arm=arm) for arm in ArmName]
+        for endpoint, metric in ENDPOINTS:
+            margin = getattr(gates, f"{endpoint}_margin")
+            name = f"{dataset}: {endpoint} per {level}"
+            before, after = (arm and arm.mean[metric] for arm in arms)
+            if before is None or after is None:
+                lines.append(_not_measured(name, -margin))
+                continue
+            difference = after - before
+            kept = difference >= -margin
+            lines.append(
+                Gate(
+                    name=name,
+                    limit=-margin,
+                    value=difference,
+                    lower=None,
+                    upper=None,
+                    decision=Decision.PASS if kept else Decision.FAIL,
+                    reason=f"{before:.3f} → {after:.3f}, {difference:+.3f}; "
+                    f"at most {margin:.3f} may be lost",
+                )
+            )
+    return lines
+
+
+def speedup_gate(speedup: Speedup | None, limit: float) -> Gate:
+    """Ask whether the whole interval of the paired speed-up clears the limit."""
+    name = "speed-up, paired"
+    if speedup is None:
+        return _not_measured(name, limit)
+    if speedup.lower >= limit:
+        decision = Decision.PASS
+    elif speedup.upper < limit:
+        decision = Decision.FAIL
+    else:
+        decision = Decision.INCONCLUSIVE
+    return Gate(
+        name=name,
+        limit=limit,
+        value=speedup.ratio,
+        lower=speedup.lower,
+        upper=speedup.upper,
+        decision=decision,
+        reason=f"{speedup.ratio:.2f}× [{speedup.lower:.2f}, {speedup.upper:.2f}] over "
+        f"{len(speedup.baseline_s)} pairs; at least {limit:.2f}× asked",
+    )
+
+
+def device_memory_gate(results: Sequence[Memory], limit: float) -> Gate:
+    """Ask whether the candidate's peak device memory is at most ``limit`` times the baseline's."""
+    name = "peak device memory, ratio"
+    peaks = [memory_peak(find(results, arm=arm)) for arm in ArmName]
+    before, after = peaks
+    if not before or after is None:
+        return _not_measured(name, limit)
+    ratio = after / before
+    return Gate(
+        name=name,
+        limit=limit,
+        value=ratio,
+        lower=None,
+        upper=None,
+        decision=Decision.PASS if ratio <= limit else Decision.FAIL,
+        reason=f"{before / 2**20:.0f} MiB → {after / 2**20:.0f} MiB, {ratio:.2f}×; "
+        f"at most {limit:.2f}× allowed",
+    )
+
+
+def memory_peak(memory: Memory | None) -> int | None:
+    """Return the torch allocator's peak on the device, or None where there was no device."""
+    return None if memory is None else memory.device_peak_allocated_bytes
+
+
+def width_gates(rows: Sequence[WidthRow]) -> list[Gate]:
+    """Ask of each arm whether the protein width seen in data is the one expected."""
+    lines = []
+    for arm in ArmName:
+        name = f"{arm}: protein width"
+        row = find(rows, arm=arm, source="data")
+        if row is None:
+            lines.append(_not_measured(name, None))
+            continue
+        met = row.expected in (None, row.protein)
+        asked = "no expectation stated" if row.expected is None else f"{row.expected} expected"
+        lines.append(
+            Gate(
+                name=name,
+                limit=row.expected,
+                value=row.protein,
+                lower=None,
+                upper=None,
+                decision=Decision.PASS if met else Decision.FAIL,
+                reason=f"{row.protein} seen in data, {asked}",
+            )
+        )
+    return lines
+
+
+def parity_gates(checks: Sequence[ParityCheck]) -> list[Gate]:
+    """Turn each parity check into a gate; an arm without any is not measured."""
+    lines = []
+    for arm in ArmName:
+        own = [check for check in checks if check.arm == arm]
+        if not own:
+            lines.append(_not_measured(f"{arm}: parity", None))
+        for check in own:
+            sign = "at least" if check.at_least else "at most"
+            lines.append(
+                Gate(
+                    name=f"{arm}: {check.check}",
+                    limit=check.limit,
+                    value=check.value,
+                    lower=None,
+                    upper=None,
+                    decision=Decision.PASS if check.passed else Decision.FAIL,
+                    reason=f"{check.sentence} {check.value:.3g}, {sign} {check.limit:g}",
+                )
+            )
+    return lines
+
+
+def decide(gates: Sequence[Gate]) -> Verdict:
+    """Join the gates: one failure fails, one open question leaves it open, else it passes."""
+    failed = [gate for gate in gates if gate.decision is Decision.FAIL]
+    unsure = [gate for gate in gates if gate.decision is Decision.INCONCLUSIVE]
+    missing = [gate for gate in gates if gate.decision is Decision.NOT_MEASURED]
+    if failed:
+        return Verdict(Decision.FAIL, f"{_names(failed)} missed its limit")
+    if unsure or missing or not gates:
+        parts = [f"{_names(unsure)} could go either way"] if unsure else []
+        parts += [f"not measured: {_names(missing)}"] if missing else []
+        return Verdict(Decision.INCONCLUSIVE, "; ".join(parts) or "there is no gate")
+    return Verdict(Decision.PASS, f"all {len(gates)} gates passed")
+
+
+def _names(gates: Sequence[Gate]) -> str:
+    return ", ".join(gate.name for gate in gates)
+
+
+def _not_measured(name: str, limit: float | None) -> Gate:
+    return Gate(
+        name=name,
+        limit=limit,
+        value=None,
+        lower=None,
+        upper=None,
+        decision=Decision.NOT_MEASURED,
+        reason="not measured in this run",
+    )
