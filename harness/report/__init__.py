@@ -1,1 +1,35 @@
 """Tables and pages from stored results."""
+
+from harness.report.files import (
+    new_folder,
+    terminal_summary,
+    write_step_summary,
+    write_tables,
+)
+from harness.report.page import markdown
+from harness.report.tables import (
+    Row,
+    comparison_table,
+    gate_table,
+    gates_as_table,
+    plain_table,
+    rows,
+    to_csv,
+    verdict_line,
+)
+
+__all__ = [
+    "Row",
+    "comparison_table",
+    "gate_table",
+    "gates_as_table",
+    "markdown",
+    "new_folder",
+    "plain_table",
+    "rows",
+    "terminal_summary",
+    "to_csv",
+    "verdict_line",
+    "write_step_summary",
+    "write_tables",
+]

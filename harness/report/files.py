@@ -1,0 +1,70 @@
+"""Where a run's files lie, and the words that say so."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from embedders.errors import InputError
+from harness.files import write_text_atomically
+from harness.report.page import markdown
+from harness.report.tables import comparison_table, gate_table, to_csv, verdict_line
+from harness.results import COMPARISON_FILE, Comparison
+
+CSV_FILE = "comparison.csv"
+REPORT_FILE = "report.md"
+BENCHMARK_FILE = "benchmark.json"
+
+
+def new_folder(parent: Path, name: str) -> Path:
+    """Make a folder that did not exist before, numbered if the name is taken; return it.
+
+    Raises
+    ------
+    InputError
+        If it cannot be made; the message names the folder.
+    """
+    for number in range(1, 1000):
+        folder = parent / (name if number == 1 else f"{name}-{number}")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            if not folder.is_dir():
+                raise InputError(f"{folder}: is a file; name another folder") from None
+            continue
+        except OSError as error:
+            raise InputError(
+                f"{folder}: cannot be made: {error.strerror}; name a folder you may write to"
+            ) from error
+        return folder
+    raise InputError(f"{parent}: holds a thousand runs called {name}; name another folder")
+
+
+def write_tables(comparison: Comparison, folder: Path) -> None:
+    """Write ``comparison.csv`` and ``report.md`` beside ``comparison.json``."""
+    write_text_atomically(folder / CSV_FILE, to_csv(comparison))
+    write_text_atomically(folder / REPORT_FILE, markdown(comparison))
+
+
+def terminal_summary(comparison: Comparison, folder: Path) -> str:
+    """Return what a person reads at the end of a run: table, gates, verdict, files."""
+    names = (COMPARISON_FILE, CSV_FILE, REPORT_FILE, BENCHMARK_FILE)
+    files = [folder / name for name in names if (folder / name).exists()]
+    return "\n\n".join(
+        [
+            comparison.spec.title or comparison.spec.name,
+            comparison_table(comparison, "simple"),
+            gate_table(comparison, "simple"),
+            f"Measured on {comparison.provenance.machine.sentence()}",
+            "\n".join(f"  {file}" for file in files),
+            verdict_line(comparison),
+        ]
+    )
+
+
+def write_step_summary(comparison: Comparison) -> None:
+    """Append the report to ``$GITHUB_STEP_SUMMARY`` where a CI system has set it."""
+    target = os.environ.get("GITHUB_STEP_SUMMARY")
+    if target:
+        with Path(target).open("a", encoding="utf-8") as stream:
+            stream.write(markdown(comparison))

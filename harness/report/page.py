@@ -1,0 +1,94 @@
+"""The report of one run as Markdown, fit for a pull request."""
+
+from __future__ import annotations
+
+from tabulate import tabulate
+
+from harness.report.tables import comparison_table, gate_table, verdict_line
+from harness.results import Comparison
+from harness.spec import ArmName
+
+
+def markdown(comparison: Comparison) -> str:
+    """Return the whole report; every figure in it stands in ``comparison.json`` too."""
+    spec = comparison.spec
+    sections = [
+        f"# {spec.title or spec.name}",
+        f"**{verdict_line(comparison)}**",
+        _question(comparison),
+        "## Comparison",
+        comparison_table(comparison, "github"),
+        _reading(comparison),
+        "## Gates",
+        gate_table(comparison, "github"),
+        "## Confusion matrices, by seed",
+        _confusions(comparison),
+        "## Where this comes from",
+        _provenance(comparison),
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def _question(comparison: Comparison) -> str:
+    arms = [comparison.spec.arm(arm) for arm in ArmName]
+    return (
+        f"May `{arms[1].embedder}` replace `{arms[0].embedder}`? Both arms saw the same records, "
+        "cleaning, truncation, folds, seeds and training recipe; nothing but the embedder differs."
+    )
+
+
+def _reading(comparison: Comparison) -> str:
+    plan = comparison.spec.classification
+    return (
+        f"Rates are out of fold ({plan.folds} folds by group, never by row), mean over "
+        f"{len(plan.seeds)} retraining seeds ({', '.join(map(str, plan.seeds))}), threshold 0.5. "
+        "Host memory and device memory were read in a process of each arm's own. The paired "
+        "speed-up has a 95% interval over interleaved rounds; `not measured` is never a pass."
+    )
+
+
+def _confusions(comparison: Comparison) -> str:
+    lines = [
+        [item.dataset, item.level, item.arm, seed, m.tp, m.fn, m.tn, m.fp]
+        for item in comparison.classification
+        for seed, m in zip(item.seeds, item.per_seed, strict=True)
+    ]
+    if not lines:
+        return "No classification was measured in this run."
+    header = ["data set", "level", "arm", "seed", "viral as viral", "viral as host"]
+    header += ["host as host", "host as viral"]
+    return tabulate(lines, headers=header, tablefmt="github")
+
+
+def _provenance(comparison: Comparison) -> str:
+    origin = comparison.provenance
+    commit = origin.commit or "no checkout"
+    if origin.dirty:
+        commit += " with uncommitted changes"
+    lines = [
+        ["run", comparison.run],
+        ["started", origin.started],
+        ["command", f"`{origin.command}`"],
+        ["machine", origin.machine.sentence()],
+        ["torch threads", origin.machine.torch_threads],
+        ["commit", commit],
+        ["code SHA-256", origin.code_sha256],
+        ["Python", origin.python],
+        *([name, version] for name, version in origin.libraries),
+        *([f"weights of {arm}", _weights(comparison, arm)] for arm in comparison.arms),
+        *([f"input {name}", digest] for name, digest in origin.inputs),
+        *(
+            [
+                f"extraction, {item.part} of {item.dataset}",
+                f"{item.records} in = {item.embedded} embedded + {item.rejected} rejected, "
+                f"{item.residues:,} residues, {item.seconds:.1f} s",
+            ]
+            for item in comparison.extraction
+        ),
+    ]
+    return tabulate(lines, headers=["", ""], tablefmt="github", disable_numparse=True)
+
+
+def _weights(comparison: Comparison, arm: str) -> str:
+    weights = comparison.arms[arm].weights
+    return f"{weights.source}, SHA-256 {weights.sha256}"

@@ -1,0 +1,226 @@
+"""The comparison as rows: one list feeds the terminal, the CSV and the Markdown report."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import astuple, dataclass, fields
+from statistics import median
+
+from tabulate import tabulate
+
+from harness.results import Comparison, Gate, find
+from harness.spec import ArmName
+
+NOT_MEASURED = "not measured"
+SHOWN_METRICS = (
+    ("accuracy", "accuracy"),
+    ("sensitivity", "recall"),
+    ("specificity", "specificity"),
+    ("precision", "precision"),
+    ("F1", "f1"),
+    ("ROC-AUC", "roc_auc"),
+    ("PR-AUC", "pr_auc"),
+    ("MCC", "mcc"),
+    ("Brier score", "brier"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the comparison; None is a figure that was not measured.
+
+    ``change`` is candidate minus baseline for rates (``kind`` = ``difference``) and candidate over
+    baseline for everything else (``kind`` = ``ratio``).
+    """
+
+    section: str
+    quantity: str
+    unit: str
+    baseline: float | None
+    candidate: float | None
+    change: float | None
+    kind: str
+    lower: float | None = None
+    upper: float | None = None
+
+
+def rows(comparison: Comparison) -> list[Row]:
+    """Return every line of the comparison table, in reading order."""
+    return [
+        *_width_rows(comparison),
+        *_speed_rows(comparison),
+        *_memory_rows(comparison),
+        *_classification_rows(comparison),
+    ]
+
+
+def to_csv(comparison: Comparison) -> str:
+    """Return the rows as CSV at full precision; a figure that was not measured is empty."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow([field.name for field in fields(Row)])
+    for row in rows(comparison):
+        writer.writerow(["" if value is None else value for value in astuple(row)])
+    return stream.getvalue()
+
+
+def comparison_table(comparison: Comparison, style: str) -> str:
+    """Return the comparison table in one of tabulate's styles (``simple``, ``github`` …)."""
+    header = ["", "unit", "baseline", "candidate", "candidate against baseline"]
+    names = [
+        "",
+        "",
+        *(_arm_title(comparison, arm) for arm in ArmName),
+        "",
+    ]
+    lines = [names]
+    section = None
+    for row in rows(comparison):
+        if row.section != section:
+            section = row.section
+            lines.append([_strong(section, style), "", "", "", ""])
+        lines.append(
+            [
+                row.quantity,
+                row.unit,
+                _figure(row.baseline),
+                _figure(row.candidate),
+                _change(row),
+            ]
+        )
+    return tabulate(lines, headers=header, tablefmt=style, disable_numparse=True)
+
+
+def gate_table(comparison: Comparison, style: str) -> str:
+    """Return the gates with their decisions and reasons in one of tabulate's styles."""
+    return gates_as_table(comparison.gates, style)
+
+
+def gates_as_table(gates: Sequence[Gate], style: str) -> str:
+    """Return any gates as a table; see :func:`gate_table`."""
+    lines = [[gate.decision.value, gate.name, gate.reason] for gate in gates]
+    return tabulate(
+        lines, headers=["decision", "gate", "why"], tablefmt=style, disable_numparse=True
+    )
+
+
+def plain_table(lines: Sequence[Sequence[str]], headers: Sequence[str]) -> str:
+    """Return lines of text as a table for a terminal."""
+    return tabulate(lines, headers=headers, tablefmt="simple", disable_numparse=True)
+
+
+def verdict_line(comparison: Comparison) -> str:
+    """Return the verdict and its reason in one line."""
+    return f"Verdict: {comparison.verdict.decision} - {comparison.verdict.reason}"
+
+
+def _width_rows(comparison: Comparison) -> Iterator[Row]:
+    arms = [find(comparison.widths, arm=arm, source="data") for arm in ArmName]
+    for part in ("protein", "dna", "merged"):
+        values = [None if row is None else float(getattr(row, part)) for row in arms]
+        label = "DNA" if part == "dna" else part
+        yield _ratio_row("Widths", f"{label} width", "values", *values)
+    parameters = [
+        comparison.arms[arm].parameters if arm in comparison.arms else None for arm in ArmName
+    ]
+    yield _ratio_row(
+        "Widths", "encoder parameters", "millions", *(_scaled(p, 1e6) for p in parameters)
+    )
+
+
+def _speed_rows(comparison: Comparison) -> Iterator[Row]:
+    arms = [find(comparison.throughput, arm=arm) for arm in ArmName]
+    for quantity in ("residues", "sequences"):
+        values = [None if arm is None else float(getattr(arm, f"{quantity}_per_s")) for arm in arms]
+        yield _ratio_row("Speed", "throughput, median round", f"{quantity}/s", *values)
+    paired = comparison.speedup
+    yield Row(
+        section="Speed",
+        quantity="paired rounds, median",
+        unit="s",
+        baseline=None if paired is None else median(paired.baseline_s),
+        candidate=None if paired is None else median(paired.candidate_s),
+        change=None if paired is None else paired.ratio,
+        kind="speed-up",
+        lower=None if paired is None else paired.lower,
+        upper=None if paired is None else paired.upper,
+    )
+
+
+def _memory_rows(comparison: Comparison) -> Iterator[Row]:
+    arms = [find(comparison.memory, arm=arm) for arm in ArmName]
+    for quantity, name in (
+        ("host peak RSS", "host_peak_rss_bytes"),
+        ("device peak, torch allocated", "device_peak_allocated_bytes"),
+        ("device peak, torch reserved", "device_peak_reserved_bytes"),
+        ("device in use, NVML", "nvml_used_bytes"),
+    ):
+        values = [None if arm is None else _scaled(getattr(arm, name), 2**20) for arm in arms]
+        yield _ratio_row("Memory", quantity, "MiB", *values)
+
+
+def _classification_rows(comparison: Comparison) -> Iterator[Row]:
+    seen = dict.fromkeys((item.dataset, item.level) for item in comparison.classification)
+    groups = list(seen) or [(dataset.name, "chunk") for dataset in comparison.spec.datasets]
+    for dataset, level in groups:
+        arms = [
+            find(comparison.classification, dataset=dataset, level=level, arm=arm)
+            for arm in ArmName
+        ]
+        for quantity, metric in SHOWN_METRICS:
+            before, after = (None if arm is None else arm.mean[metric] for arm in arms)
+            yield Row(
+                section=f"Classification of {dataset}, per {level}",
+                quantity=quantity,
+                unit="",
+                baseline=before,
+                candidate=after,
+                change=None if before is None or after is None else after - before,
+                kind="difference",
+            )
+
+
+def _ratio_row(
+    section: str, quantity: str, unit: str, before: float | None, after: float | None
+) -> Row:
+    ratio = after / before if before and after is not None else None
+    return Row(section, quantity, unit, before, after, ratio, "ratio")
+
+
+def _scaled(value: float | None, divisor: float) -> float | None:
+    return None if value is None else value / divisor
+
+
+def _arm_title(comparison: Comparison, arm: ArmName) -> str:
+    spec = comparison.arms.get(arm)
+    return "" if spec is None else f"{spec.name}, {spec.runtime}, {spec.dtype}"
+
+
+def _figure(value: float | None) -> str:
+    if value is None:
+        return NOT_MEASURED
+    magnitude = abs(value)
+    if value == int(value) and magnitude < 1e6:
+        return f"{int(value):,}"
+    return (
+        f"{value:,.0f}"
+        if magnitude >= 1000
+        else f"{value:.1f}"
+        if magnitude >= 10
+        else f"{value:.3f}"
+    )
+
+
+def _change(row: Row) -> str:
+    if row.change is None:
+        return ""
+    if row.kind == "difference":
+        return f"{row.change:+.3f}"
+    interval = "" if row.lower is None else f" [{row.lower:.2f}, {row.upper:.2f}] faster"
+    return f"{row.change:.2f}×{interval}"
+
+
+def _strong(text: str, style: str) -> str:
+    return f"**{text}**" if style == "github" else text.upper()
