@@ -1,0 +1,106 @@
+"""Folds that never part a group."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedders.errors import InputError
+
+
+class SplitError(InputError):
+    """Groups that cannot be cut into the folds asked for."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fold:
+    """Row numbers of one fold, ascending int64: no group and no row is on both sides."""
+
+    train: NDArray[np.int64]
+    test: NDArray[np.int64]
+
+
+def grouped_folds(
+    labels: Sequence[int] | NDArray[np.integer[Any]],
+    groups: Sequence[str],
+    folds: int,
+    seed: int,
+) -> list[Fold]:
+    """Cut rows into folds by group (genome, organism, homology cluster), never by row.
+
+    Chunks of one genome, or homologous proteins, on both sides would let a classifier recognise
+    what it should predict. The cut is scikit-learn's ``StratifiedGroupKFold``; it depends on
+    labels, groups and seed alone, so both arms of a migration get the same one, and not on the
+    order of the rows.
+
+    Parameters
+    ----------
+    labels
+        0 (host) or 1 (viral) of each row, ``(n,)``.
+    groups
+        Name of each row's group, ``(n,)``.
+    folds
+        How many, at least 2.
+    seed
+        Decides the draw.
+
+    Returns
+    -------
+    list[Fold]
+        Each row is in the test part of exactly one.
+
+    Raises
+    ------
+    SplitError
+        If lengths differ, a label is neither 0 nor 1, a class has fewer groups than folds, or a
+        test part would miss a class because some groups are too large.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold  # noqa: PLC0415
+
+    truth = np.asarray(labels, dtype=np.int64)
+    names = np.asarray(groups, dtype=np.str_)
+    if folds < 2:
+        raise SplitError(f"folds must be at least 2, not {folds}")
+    if truth.shape != names.shape or truth.ndim != 1:
+        raise SplitError(f"{truth.size} labels for {names.size} groups; one of each per row")
+    if not np.isin(truth, (0, 1)).all():
+        raise SplitError("a label must be 0 (host) or 1 (viral)")
+    for label, word in enumerate(("host", "viral")):
+        there = len(np.unique(names[truth == label]))
+        if there < folds:
+            raise SplitError(
+                f"{there} {word} group(s) cannot be spread over {folds} folds, since a group is "
+                f"never parted; add {word} genomes or ask for at most {there} folds"
+            )
+    # sorted rows, so that neither the draw nor its ties see the order in which rows came
+    order = np.lexsort((truth, names))
+    splitter = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
+    cut = [
+        Fold(train=np.sort(order[train]), test=np.sort(order[test]))
+        for train, test in splitter.split(order, truth[order], names[order])
+    ]
+    _check(cut, truth, names)
+    return cut
+
+
+def _check(cut: list[Fold], truth: NDArray[np.int64], names: NDArray[np.str_]) -> None:
+    tested = np.concatenate([fold.test for fold in cut])
+    if not np.array_equal(np.sort(tested), np.arange(truth.size)):
+        raise SplitError("a row is not in the test part of exactly one fold")
+    for number, fold in enumerate(cut):
+        shared = np.intersect1d(names[fold.train], names[fold.test])
+        if shared.size:
+            raise SplitError(f"group {shared[0]!r} is on both sides of fold {number}")
+        for side, rows in (("training", fold.train), ("test", fold.test)):
+            missing = {0: "host", 1: "viral"}.keys() - set(truth[rows].tolist())
+            if missing:
+                word = "viral" if 1 in missing else "host"
+                raise SplitError(
+                    f"fold {number} of {len(cut)} would have no {word} row in its {side} part: "
+                    f"some groups hold too many of the rows; ask for fewer folds "
+                    f"or take another seed"
+                )
