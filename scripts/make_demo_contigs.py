@@ -151,7 +151,8 @@ Ids are `<genome>_c<number of the contig in the genome>_chunk_<n><F|R><1-3>`.
 - `group`, phages: single linkage on shared protein {GROUP_K}-mers of the annotated genes; two
   phages are linked where the smaller set shares {GROUP_CONTAINMENT:.0%} or more of its own with the
   other. It was computed because the package's files carry no taxonomy; the groups are about as wide
-  as families, and P1 and P2 are joined by what they share. A group bears the name of its first phage.
+  as families, and P1 and P2 are joined by what they share. A group bears the name of its first
+  phage.
 - `group`, bacteria: the genome. Strains of one species are groups of their own, so a split by
   group does not hide a species from the classifier; the species is the genome's name up to the
   hyphen.
