@@ -21,6 +21,8 @@ from embedders.errors import RejectedSequence, WeightsError
 from embedders.remote_code import ModelFolder, build_model
 from embedders.runtimes.encoder import Placement, count_parameters
 
+_TOKENIZER_FILES = ("tokenizer.json", "vocab.txt")
+
 
 @dataclass(frozen=True, slots=True)
 class DnabertEncoder:
@@ -73,6 +75,9 @@ def build_dnabert(folder: ModelFolder, placement: Placement) -> DnabertEncoder:
     """
     from transformers import AutoTokenizer  # noqa: PLC0415 - heavy, only here
 
+    if not any((folder.path / name).is_file() for name in _TOKENIZER_FILES):
+        # transformers would make an empty tokenizer, for which every nucleotide is unknown
+        raise WeightsError(f"{folder.path} has no {' or '.join(_TOKENIZER_FILES)}")
     model = build_model(folder, placement)
     # the pooling head is never used
     model.register_module("pooler", None)

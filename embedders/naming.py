@@ -42,9 +42,12 @@ _FAIR_ESM_OUTSIDE = {theirs: ours for ours, theirs in _OUTSIDE_LAYERS.items()}
 
 _CANONICAL_LAYER = re.compile(r"encoder\.layer\.(\d+)\.(.+)\.(weight|bias)")
 _FAIR_ESM_LAYER = re.compile(r"layers\.(\d+)\.(.+)\.(weight|bias)")
+# transformers 5.23 saves the one copy under a literal asterisk in place of the layer
 _LAYER_FREQUENCIES = re.compile(
-    r"encoder\.layer\.\d+\.attention\.self\.rotary_embeddings\.inv_freq"
+    r"encoder\.layer\.(?:\d+|\*)\.attention\.self\.rotary_embeddings\.inv_freq"
 )
+# transformers reads both spellings of a norm, and some of its releases write the older one
+_OLD_NORM_NAMES = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
 # what files carry beside the encoder: task heads, and buffers that rotary models never read
 _NOT_NEEDED = (
     *("lm_head.", "contact_head.", "classifier.", "pooler."),
@@ -107,6 +110,9 @@ def canonical_name(stored: str) -> str | None:
         return None
     if _LAYER_FREQUENCIES.fullmatch(name):
         return FREQUENCIES
+    for old, new in _OLD_NORM_NAMES.items():
+        if name.endswith(old):
+            return name.removesuffix(old) + new
     return name
 
 

@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -110,27 +111,23 @@ def build_model(folder: ModelFolder, placement: Placement, **options: object) ->
         raise WeightsError(
             f"{folder.path} cannot be loaded: {first_line}{_advice(folder)}"
         ) from None
-    _check_report(folder, report)
+    _check_report(folder, model, report)
     built: nn.Module = model.to(placement.device, placement.dtype)
     _keep_frequencies_float32(built)
     built.eval()
     return built
 
 
-def _check_report(folder: ModelFolder, report: Mapping[str, object]) -> None:
-    # a pooler is never used here, so it may be missing; all else would stay at random values
-    lists = {key: report.get(key) or () for key in ("missing_keys", "mismatched_keys")}
-    unfilled = [
-        str(name)
-        for names in lists.values()
-        if isinstance(names, (list, set, tuple))
-        for name in sorted(names, key=str)
-        if not str(name).startswith("pooler.")
-    ]
-    if unfilled:
+def _check_report(folder: ModelFolder, model: nn.Module, report: Mapping[str, Any]) -> None:
+    # buffers that are missing are computed by the model, and a pooler is never used here
+    learnt = {name for name, _ in model.named_parameters() if not name.startswith("pooler.")}
+    missing = sorted(learnt & set(report["missing_keys"]))
+    misshapen = [str(entry) for entry in report["mismatched_keys"]]
+    if missing or misshapen:
         raise WeightsError(
-            f"{folder.path} does not fill {len(unfilled)} tensors of the model that "
-            f"transformers builds, first {', '.join(unfilled[:3])}{_advice(folder)}"
+            f"{folder.path} does not fill {len(missing) + len(misshapen)} tensors of the model "
+            f"that transformers builds, first {', '.join((missing + misshapen)[:3])}"
+            f"{_advice(folder)}"
         )
 
 
