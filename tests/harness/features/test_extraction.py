@@ -253,6 +253,13 @@ def test_the_legacy_policy_counts_whole_sequences_against_the_budget(
         assert embedder.batches == batches
 
 
+def test_a_special_token_written_out_is_rejected_in_the_words_of_the_cleaning_policy(
+    tmp_path: Path, fasta: Callable[[bytes], Path], make_embedder: MakeEmbedder
+) -> None:
+    extract(fasta(b">a\n<mask>MK\n"), make_embedder(), tmp_path / "out", progress=False)
+    assert read_rejects(tmp_path / "out") == (Reject("a", 1, "not a letter"),)
+
+
 @pytest.mark.parametrize("option", ["shard_size", "tokens_per_batch"])
 def test_a_size_below_one_is_refused(
     tmp_path: Path, fasta: Callable[[bytes], Path], make_embedder: MakeEmbedder, option: str
