@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
+from typing import TypeVar
 
 from cattrs import Converter
 from cattrs.errors import ClassValidationError, ForbiddenExtraKeysError, IterableValidationError
@@ -16,6 +17,8 @@ from embedders import Truncation
 from embedders.errors import InputError
 
 SCHEMA = 1
+
+T = TypeVar("T")
 
 
 class ArmName(StrEnum):
@@ -247,19 +250,24 @@ def _converter(folder: Path) -> Converter:
     """Structure strictly: TOML already has types, so nothing is coerced but int to float."""
     converter = Converter(forbid_extra_keys=True)
 
-    def strict(kind: type) -> Callable[[object, type], object]:
-        def structure(value: object, _: type) -> object:
-            accepted = (int, float) if kind is float else (kind,)
-            if isinstance(value, bool) is not (kind is bool) or not isinstance(value, accepted):
-                raise TypeError(f"expected {kind.__name__}, got {value!r}")
-            return kind(value)
-
-        return structure
-
-    for kind in (bool, int, float, str):
-        converter.register_structure_hook(kind, strict(kind))
-    converter.register_structure_hook(Path, lambda value, _: folder / strict(str)(value, str))
+    converter.register_structure_hook(bool, _exactly(bool, bool))
+    converter.register_structure_hook(int, _exactly(int, int))
+    converter.register_structure_hook(float, _exactly(float, int, float))
+    converter.register_structure_hook(str, _exactly(str, str))
+    text = _exactly(str, str)
+    converter.register_structure_hook(Path, lambda value, _: folder / text(value, str))
     return converter
+
+
+def _exactly(kind: Callable[..., T], *accepted: type) -> Callable[[object, type], T]:
+    """Return a hook that takes a value of the accepted types only; a bool is no int here."""
+
+    def structure(value: object, _: type) -> T:
+        if type(value) not in accepted:
+            raise TypeError(f"expected {accepted[-1].__name__}, got {value!r}")
+        return kind(value)
+
+    return structure
 
 
 def _problems(error: BaseException, where: str) -> Iterator[str]:

@@ -62,7 +62,7 @@ def endpoint_gates(
         for endpoint, metric in ENDPOINTS:
             margin = getattr(gates, f"{endpoint}_margin")
             name = f"{dataset}: {endpoint} per {level}"
-            before, after = (arm and arm.mean[metric] for arm in arms)
+            before, after = (None if arm is None else arm.mean[metric] for arm in arms)
             if before is None or after is None:
                 lines.append(_not_measured(name, -margin))
                 continue

@@ -65,12 +65,12 @@ def _provenance(comparison: Comparison) -> str:
     commit = origin.commit or "no checkout"
     if origin.dirty:
         commit += " with uncommitted changes"
-    lines = [
+    lines: list[list[str]] = [
         ["run", comparison.run],
         ["started", origin.started],
         ["command", f"`{origin.command}`"],
         ["machine", origin.machine.sentence()],
-        ["torch threads", origin.machine.torch_threads],
+        ["torch threads", str(origin.machine.torch_threads)],
         ["commit", commit],
         ["code SHA-256", origin.code_sha256],
         ["Python", origin.python],

@@ -1,0 +1,18 @@
+"""What each arm is good for, after its classifier was retrained on identical folds and seeds."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.migration import Migration
+from harness.spec import ArmName
+
+
+def test_printed_rates_follow_from_the_stored_predictions(
+    migration: Migration, dataset: str, arm: ArmName
+) -> None:
+    if not migration.has_learnt_weights(arm):
+        pytest.skip("random weights classify nothing: not measured")
+    results = migration.classify(dataset, arm)
+    assert results
+    assert migration.recompute(dataset, arm) == results

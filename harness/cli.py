@@ -1,0 +1,192 @@
+"""The ``harness`` command: reads the command line, calls the library, prints what it found."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from classifier import ClassifierError
+from embedders import InputError
+from harness import commands
+
+USAGE_ERROR = 2
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line; the whole usage is one ``--help`` away."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(USAGE_ERROR, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Returns
+    -------
+    int
+        0 done, or PASS; 1 FAIL; 2 bad usage or input, told in one line; 3 INCONCLUSIVE;
+        130 interrupted.
+    """
+    options = build_parser().parse_args(arguments)
+    run: Callable[[argparse.Namespace], int] = options.run
+    try:
+        return run(options)
+    except (InputError, ClassifierError) as error:
+        _complain(options.command, str(error))
+        return USAGE_ERROR
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        _complain(options.command, f"{where}{error.strerror or error}")
+        return USAGE_ERROR
+    except KeyboardInterrupt:
+        _complain(options.command, "interrupted")
+        return 130
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the whole command line; also read by the tests and the docs."""
+    parser = _Parser(
+        prog="harness",
+        description="Decides, on evidence, whether a protein embedder may be swapped.",
+    )
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(
+        name: str, run: Callable[[argparse.Namespace], int], summary: str, example: str
+    ) -> argparse.ArgumentParser:
+        sub = subparsers.add_parser(
+            name,
+            help=summary,
+            description=summary,
+            epilog=f"example: {example}",
+        )
+        sub.set_defaults(run=run)
+        return sub
+
+    listing = command(
+        "list", commands.list_embedders, "List embedders, runtimes, widths.", "harness list --json"
+    )
+    listing.add_argument("--json", action="store_true", help="print JSON")
+
+    doctor = command("doctor", commands.doctor, "Say what works on this machine.", "harness doctor")
+    doctor.add_argument("--json", action="store_true", help="print JSON")
+
+    embed = command(
+        "embed",
+        commands.embed,
+        "Embed a FASTA file into shards.",
+        "harness embed proteins.faa.gz --embedder esm2-8m -o features/baseline",
+    )
+    embed.add_argument("fasta", type=Path, metavar="IN.fa[.gz]")
+    embed.add_argument("--embedder", required=True, metavar="NAME", help="see 'harness list'")
+    _add_output(embed, "folder for shards and manifest, empty or new")
+    embed.add_argument("--runtime", help="default: the embedder's own")
+    embed.add_argument(
+        "--weights", default=None, help="hub (default), mini, random[:SEED], or a folder"
+    )
+    embed.add_argument("--dtype", help="float32, bfloat16 or float16 (CUDA only)")
+    embed.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, …")
+    embed.add_argument("--truncation", default="truncate", choices=["truncate", "legacy"])
+    embed.add_argument("--attention", default="sdpa", help="sdpa, eager or flash_attention_2")
+    embed.add_argument("--revision", help="40-hex commit on the hub")
+    embed.add_argument(
+        "--remote-code", action="store_true", help="run code from the hub; needs --revision"
+    )
+    embed.add_argument("--tokens-per-batch", type=_positive, default=4096, metavar="N")
+    embed.add_argument("--shard-size", type=_positive, default=10_000, metavar="N")
+    embed.add_argument("--strict", action="store_true", help="stop at the first rejected record")
+
+    merge = command(
+        "merge",
+        commands.merge_features,
+        "Join DNA and protein features by id, DNA first.",
+        "harness merge features/dna features/protein -o features/merged --label viral",
+    )
+    merge.add_argument("dna", type=Path, metavar="DNA_DIR")
+    merge.add_argument("protein", type=Path, metavar="PROTEIN_DIR")
+    _add_output(merge, "folder for merged shards, empty or new")
+    merge.add_argument("--label", choices=["viral", "host"], help="one label for all rows")
+
+    train = command(
+        "train",
+        commands.train_classifier,
+        "Train the MLP on merged features.",
+        "harness train merged/viral merged/host -o model",
+    )
+    train.add_argument("merged", type=Path, nargs="+", metavar="MERGED")
+    _add_output(train, "folder for the classifier, empty or new")
+    train.add_argument("--recipe", default="fast", help="fast (default) or original")
+    train.add_argument("--groups", type=Path, metavar="CSV", help="id,label,group of every row")
+    train.add_argument("--seed", type=int, default=0)
+    train.add_argument("--device", default="cpu")
+
+    predict = command(
+        "predict",
+        commands.predict_scores,
+        "Score merged features with a trained MLP, per frame and per contig.",
+        "harness predict model merged/new -o predictions.csv",
+    )
+    predict.add_argument("model", type=Path, metavar="FOLDER")
+    predict.add_argument("merged", type=Path, nargs="+", metavar="MERGED")
+    predict.add_argument("-o", "--output", type=Path, required=True, metavar="CSV")
+    predict.add_argument("--device", default="cpu")
+
+    migrate = command(
+        "migrate",
+        commands.migrate,
+        "Run a whole comparison; exit 0 only on PASS.",
+        "harness migrate migrations/esm2-3b_to_fastesm2-650.toml --weights random -o results",
+    )
+    migrate.add_argument("spec", type=Path, metavar="SPEC.toml")
+    migrate.add_argument("-o", "--output", type=Path, default=Path("results"), metavar="DIR")
+    migrate.add_argument("--weights", help="hub, mini, random[:SEED] or a folder, for both arms")
+    migrate.add_argument("--device", help="overrides the migration file's")
+    migrate.add_argument("--layers", type=_positive, help="cut the depth (random weights only)")
+
+    report = command(
+        "report",
+        commands.report_run,
+        "Print the tables of a stored run and write CSV and report again.",
+        "harness report results/demo-20261122T120000Z",
+    )
+    report.add_argument("run_dir", type=Path, metavar="RUN_DIR")
+
+    check = command(
+        "check",
+        commands.check,
+        "Compare one stored run with another; exit 1 on a regression.",
+        "harness check results/today results/reference",
+    )
+    check.add_argument("current", type=Path, metavar="CURRENT")
+    check.add_argument("baseline", type=Path, metavar="BASELINE")
+    return parser
+
+
+def _add_output(parser: argparse.ArgumentParser, text: str) -> None:
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help=text)
+
+
+def _positive(text: str) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return value
+
+
+def _complain(command: str, message: str) -> None:
+    line = " ".join(message.split())
+    colour = sys.stderr.isatty() and "NO_COLOR" not in os.environ
+    label = "\033[31merror\033[0m" if colour else "error"
+    print(f"harness {command}: {label}: {line}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,189 @@
+"""What each command does with its options; every function returns the exit code."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import shlex
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import classifier
+from embedders import InputError, load
+from embedders import list_embedders as embedder_rows
+from harness import doctor as examination
+from harness import features, judge, report
+from harness.migration import Migration
+from harness.results import EXIT_CODES, read_comparison
+
+LABELS = {"viral": 1, "host": 0}
+CONTIG_SUFFIX = ".contigs.csv"
+
+
+def list_embedders(options: argparse.Namespace) -> int:
+    """Print the table of embedders."""
+    rows = embedder_rows()
+    if options.json:
+        print(json.dumps(rows, indent=1))
+        return 0
+    columns = ("name", "modality", "width", "layers", "heads", "parameters", "runtimes", "licence")
+    print(report.plain_table([[_cell(row[name]) for name in columns] for row in rows], columns))
+    return 0
+
+
+def doctor(options: argparse.Namespace) -> int:
+    """Print what works here; absent GPUs are told, not counted as faults."""
+    findings = examination.examine()
+    if options.json:
+        print(json.dumps([asdict(finding) for finding in findings], indent=1))
+        return 0
+    rows = [
+        ["works" if item.works else "no", item.subject, item.found, item.remedy]
+        for item in findings
+    ]
+    print(report.plain_table(rows, ("", "what", "found", "what to do")))
+    return 0
+
+
+def embed(options: argparse.Namespace) -> int:
+    """Embed a FASTA file into a folder of shards."""
+    if not options.fasta.is_file():
+        raise InputError(f"{options.fasta}: no such file; give a FASTA file, plain or gzip")
+    embedder = load(
+        options.embedder,
+        runtime=options.runtime,
+        weights=options.weights,
+        device=options.device,
+        dtype=options.dtype,
+        truncation=options.truncation,
+        attention=options.attention,
+        remote_code=options.remote_code,
+        revision=options.revision,
+    )
+    summary = features.extract(
+        options.fasta,
+        embedder,
+        options.output,
+        tokens_per_batch=options.tokens_per_batch,
+        shard_size=options.shard_size,
+        strict=options.strict,
+    )
+    print(summary.sentence())
+    return 0
+
+
+def merge_features(options: argparse.Namespace) -> int:
+    """Join two folders by id."""
+    label = None if options.label is None else LABELS[options.label]
+    merged = features.merge(options.dna, options.protein, options.output, label=label)
+    print(f"{options.output}: {_layout(merged)}")
+    return 0
+
+
+def train_classifier(options: argparse.Namespace) -> int:
+    """Train on merged folders and save the classifier with the identity of its features."""
+    blocks = features.merged_blocks(options.merged)
+    ids = [each for block in blocks for each in block.ids]
+    if options.groups is not None:
+        table = features.join_labels(ids, features.read_labels(options.groups))
+        labels, groups = table.labels, table.groups
+    else:
+        labels = features.block_labels(blocks)
+        groups = tuple(features.contig_of(each) for each in ids)
+    trained = classifier.train(
+        [block.matrix for block in blocks],
+        labels,
+        groups,
+        recipe=classifier.recipe_named(options.recipe),
+        seed=options.seed,
+        device=options.device,
+        progress=sys.stderr.isatty(),
+    )
+    classifier.save(options.output, trained, _layout(features.open_folder(options.merged[0])))
+    best = trained.history[trained.best_epoch - 1]
+    print(
+        f"{options.output}: trained on {trained.rows_trained:,} rows, stopped on "
+        f"{trained.rows_validated:,} of other groups; best epoch {trained.best_epoch}, "
+        f"validation loss {best.validation_loss:.4f}"
+    )
+    return 0
+
+
+def predict_scores(options: argparse.Namespace) -> int:
+    """Score merged folders per frame and per contig."""
+    trained, layout = classifier.load(options.model)
+    blocks = features.merged_blocks(options.merged)
+    classifier.check_layout(layout, _layout(features.open_folder(options.merged[0])))
+    ids = [each for block in blocks for each in block.ids]
+    scores = classifier.predict(trained, [block.matrix for block in blocks], device=options.device)
+    contigs = classifier.contig_scores([features.contig_of(each) for each in ids], scores)
+    per_contig = options.output.with_suffix(CONTIG_SUFFIX)
+    _write_scores(options.output, "id", ids, scores.tolist())
+    _write_scores(per_contig, "contig", contigs.contigs, contigs.probabilities.tolist())
+    print(f"{options.output}: {len(ids):,} frames; {per_contig}: {len(contigs.contigs):,} contigs")
+    return 0
+
+
+def migrate(options: argparse.Namespace) -> int:
+    """Run a whole comparison; the verdict is the exit code."""
+    migration = Migration.prepare(
+        options.spec,
+        results=options.output,
+        command=shlex.join(["harness", *sys.argv[1:]]),
+        weights=options.weights,
+        device=options.device,
+        layers=options.layers,
+    )
+    for name, step in migration.steps():
+        print(f"{name} …", file=sys.stderr, flush=True)
+        step()
+    comparison = migration.conclude()
+    print(report.terminal_summary(comparison, migration.folder))
+    report.write_step_summary(comparison)
+    return EXIT_CODES[comparison.verdict.decision]
+
+
+def report_run(options: argparse.Namespace) -> int:
+    """Make tables and report of a stored run again from its JSON."""
+    comparison = read_comparison(options.run_dir)
+    report.write_tables(comparison, options.run_dir)
+    print(report.terminal_summary(comparison, options.run_dir))
+    return 0
+
+
+def check(options: argparse.Namespace) -> int:
+    """Compare a stored run with an earlier one."""
+    gates = judge.regression_gates(
+        read_comparison(options.current), read_comparison(options.baseline)
+    )
+    verdict = judge.decide(gates)
+    print(report.gates_as_table(gates, "simple"))
+    print(f"{verdict.decision} - {verdict.reason}")
+    return EXIT_CODES[verdict.decision]
+
+
+def _layout(folder: features.EmbeddingFolder) -> classifier.FeatureLayout:
+    return classifier.FeatureLayout(
+        tuple(
+            classifier.FeaturePart(part.name, part.width, part.sha256 or "unrecorded")
+            for part in folder.parts
+        )
+    )
+
+
+def _write_scores(
+    path: Path, key: str, names: list[str] | tuple[str, ...], scores: list[float]
+) -> None:
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow([key, "probability", "prediction"])
+        for name, score in zip(names, scores, strict=True):
+            writer.writerow([name, score, "viral" if score >= 0.5 else "host"])
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    return f"{value:,}" if isinstance(value, int) else "" if value is None else str(value)

@@ -1,0 +1,75 @@
+"""What a run has found so far, and the comparison it amounts to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from embedders import EmbedderSpec
+from harness import judge
+from harness.provenance import Provenance
+from harness.results import (
+    SCHEMA,
+    Classification,
+    Comparison,
+    Extraction,
+    Memory,
+    ParityCheck,
+    Speedup,
+    Throughput,
+    WidthRow,
+)
+from harness.spec import ArmName, MigrationSpec
+
+
+@dataclass(slots=True)
+class Findings:
+    """Results by arm (widths also by architecture and DNA width), as far as they were measured."""
+
+    widths: dict[tuple[str, int], WidthRow] = field(default_factory=dict)
+    parity: dict[ArmName, tuple[ParityCheck, ...]] = field(default_factory=dict)
+    throughput: dict[ArmName, Throughput] = field(default_factory=dict)
+    speedup: Speedup | None = None
+    memory: dict[ArmName, Memory] = field(default_factory=dict)
+    classification: dict[tuple[str, ArmName], tuple[Classification, ...]] = field(
+        default_factory=dict
+    )
+
+    def compare(
+        self,
+        *,
+        run: str,
+        spec: MigrationSpec,
+        provenance: Provenance,
+        arms: Mapping[str, EmbedderSpec],
+        extraction: Sequence[Extraction],
+    ) -> Comparison:
+        """Put every gate of the migration file to what was found."""
+        widths = tuple(self.widths.values())
+        parity = tuple(check for checks in self.parity.values() for check in checks)
+        memory = tuple(self.memory.values())
+        classification = tuple(one for both in self.classification.values() for one in both)
+        gates = judge.all_gates(
+            spec,
+            widths=widths,
+            parity=parity,
+            speedup=self.speedup,
+            memory=memory,
+            classification=classification,
+        )
+        return Comparison(
+            schema=SCHEMA,
+            run=run,
+            spec=spec,
+            provenance=provenance,
+            arms=dict(arms),
+            widths=widths,
+            parity=parity,
+            extraction=tuple(extraction),
+            throughput=tuple(self.throughput.values()),
+            speedup=self.speedup,
+            memory=memory,
+            classification=classification,
+            gates=tuple(gates),
+            verdict=judge.decide(gates),
+        )

@@ -1,0 +1,164 @@
+"""The data sets of one run as labelled features, each arm in folders of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+import torch
+
+from embedders import Embedder, RejectedSequence, load
+from harness import features, judge
+from harness.results import Extraction
+from harness.spec import Arm, ArmName, Dataset, MigrationSpec
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledFeatures:
+    """One arm's view of a data set.
+
+    ``blocks``: float32 ``(n_i, d)``, mapped from the merged shards, DNA columns first;
+    ``examples``: what each row is, in the order of the blocks.
+    """
+
+    blocks: tuple[torch.Tensor, ...]
+    examples: judge.Examples
+
+
+class Preparation:
+    """Turns the FASTA files of a migration into features below one folder.
+
+    The DNA half is embedded once and serves both arms; nothing else is shared between them.
+    """
+
+    def __init__(self, spec: MigrationSpec, folder: Path) -> None:
+        self.extractions: list[Extraction] = []
+        self._spec = spec
+        self._folder = folder
+        self._dna: dict[str, Path] = {}
+
+    def loader(
+        self, plan: Arm, *, runtime: str | None = None, dtype: str | None = None
+    ) -> Callable[[], Embedder]:
+        """Return a picklable call that loads one arm, on another runtime or dtype if asked."""
+        return partial(
+            load,
+            plan.embedder,
+            runtime=runtime or plan.runtime,
+            weights=plan.weights,
+            device=self._spec.embedding.device,
+            dtype=dtype or plan.dtype,
+            truncation=self._spec.embedding.truncation,
+            attention=None if runtime else plan.attention,
+            remote_code=plan.remote_code and runtime is None,
+            revision=plan.revision,
+            layers=plan.layers,
+        )
+
+    def sample(self, dataset: str, embedder: Embedder, most: int) -> list[str]:
+        """Return the first ``most`` protein sequences that the cleaning policy takes, cleaned."""
+        return list(islice(self._clean(self._spec.dataset(dataset).proteins, embedder), most))
+
+    def dna_width(self) -> int:
+        """Return the width of the DNA half as seen in data; 0 where no data set has one."""
+        for dataset in self._spec.datasets:
+            if dataset.dna_features is not None:
+                return features.open_folder(dataset.dna_features).width
+            if dataset.nucleotides is not None:
+                embedder = self._load_dna()
+                first = next(self._clean(dataset.nucleotides, embedder))
+                return embedder.embed([first]).shape[1]
+        return 0
+
+    def features(self, dataset: Dataset, arm: ArmName, embedder: Embedder) -> LabelledFeatures:
+        """Embed, merge and label one data set for one arm.
+
+        Raises
+        ------
+        InputError
+            If ids of proteins, DNA and labels do not match, rejected records aside.
+        """
+        folder = self._folder / arm / dataset.name
+        protein = folder / "protein"
+        self._extract(
+            dataset.proteins, embedder, protein, arm, dataset, self._spec.arm(arm).tokens_per_batch
+        )
+        merged = folder / "merged"
+        shard_size = self._spec.embedding.shard_size
+        if dataset.nucleotides is None and dataset.dna_features is None:
+            features.repack(protein, merged, shard_size=shard_size)
+        else:
+            features.merge(self._dna_folder(dataset), protein, merged, shard_size=shard_size)
+        shards = features.merged_blocks([merged])
+        ids = tuple(each for shard in shards for each in shard.ids)
+        rejected = {reject.id for reject in features.read_rejects(protein)}
+        labels = features.join_labels(ids, features.read_labels(dataset.labels), rejected=rejected)
+        examples = judge.Examples(
+            ids=ids,
+            contigs=tuple(map(features.contig_of, ids)),
+            groups=labels.groups,
+            labels=labels.labels,
+        )
+        return LabelledFeatures(tuple(shard.matrix for shard in shards), examples)
+
+    def _dna_folder(self, dataset: Dataset) -> Path:
+        if dataset.dna_features is not None:
+            return dataset.dna_features
+        assert dataset.nucleotides is not None
+        if dataset.name not in self._dna:
+            folder = self._folder / "dna" / dataset.name
+            plan = self._spec.dna
+            self._extract(
+                dataset.nucleotides, self._load_dna(), folder, "dna", dataset, plan.tokens_per_batch
+            )
+            self._dna[dataset.name] = folder
+        return self._dna[dataset.name]
+
+    def _load_dna(self) -> Embedder:
+        plan = self._spec.dna
+        return load(
+            plan.embedder,
+            weights=plan.weights,
+            device=self._spec.embedding.device,
+            remote_code=plan.remote_code,
+            revision=plan.revision,
+        )
+
+    def _extract(
+        self,
+        fasta: Path,
+        embedder: Embedder,
+        folder: Path,
+        part: str,
+        dataset: Dataset,
+        tokens_per_batch: int,
+    ) -> None:
+        summary = features.extract(
+            fasta,
+            embedder,
+            folder,
+            tokens_per_batch=tokens_per_batch,
+            shard_size=self._spec.embedding.shard_size,
+        )
+        self.extractions.append(
+            Extraction(
+                part=part,
+                dataset=dataset.name,
+                records=summary.records,
+                embedded=summary.embedded,
+                rejected=summary.rejected,
+                residues=summary.residues,
+                seconds=summary.elapsed_s,
+            )
+        )
+
+    @staticmethod
+    def _clean(fasta: Path, embedder: Embedder) -> Iterator[str]:
+        for record in features.read_fasta(fasta):
+            try:
+                yield embedder.clean(record.sequence).residues
+            except RejectedSequence:
+                continue  # counted and listed where the whole file is embedded

@@ -1,0 +1,160 @@
+"""The suite as a user runs it, in a process of its own, on small data."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.results import Comparison, Decision, read_comparison
+
+ROOT = Path(__file__).parents[2]
+REAL = ROOT / "migrations" / "esm2-3b_to_fastesm2-650.toml"
+INCONCLUSIVE = 3
+
+
+def small_data(folder: Path) -> None:
+    """Write 24 labelled records whose classes differ in composition, so that they can be told."""
+    draw = random.Random(0)
+    proteins, genes, labels = [], [], ["id,label,group"]
+    for number in range(24):
+        label = "viral" if number % 2 else "host"
+        name = f"{label}{number}_chunk_1F1"
+        letters = "MKTLLSAAVG" if number % 2 else "DEEKRNQPYF"
+        proteins.append(f">{name}\n{''.join(draw.choices(letters, k=30 + number))}\n")
+        genes.append(f">{name}\n{''.join(draw.choices('ACGT', k=90))}\n")
+        labels.append(f"{name},{label},g{number}")
+    (folder / "p.faa").write_text("".join(proteins), "utf-8")
+    (folder / "n.fna").write_text("".join(genes), "utf-8")
+    (folder / "l.csv").write_text("\n".join(labels) + "\n", "utf-8")
+
+
+def small_spec(source: Path, folder: Path) -> Path:
+    """Copy a shipped migration file, its data and rounds made small, all else as shipped."""
+    small_data(folder)
+    text = source.read_text("utf-8")
+    for pattern, value in [
+        (r'proteins = ".*"', 'proteins = "p.faa"'),
+        (r'nucleotides = ".*"', 'nucleotides = "n.fna"'),
+        (r'labels = ".*"', 'labels = "l.csv"'),
+        (r"\nsequences = \d+", "\nsequences = 2"),
+        (r"\nrounds = \d+", "\nrounds = 2"),
+        (r"warmup_rounds = \d+", "warmup_rounds = 1"),
+        (r"folds = \d+", "folds = 3"),
+        (r"seeds = \[.*\]", "seeds = [0, 1]"),
+    ]:
+        text, changed = re.subn(pattern, value, text)
+        assert changed
+    path = folder / "small.toml"
+    path.write_text(text, "utf-8")
+    return path
+
+
+def run_suite(folder: Path, spec: Path, *options: str) -> tuple[int, str, Path]:
+    command = [sys.executable, "-m", "pytest", "benchmarks", "-q", "-p", "no:cacheprovider"]
+    command += ["--migration", str(spec), "--results", str(folder / "results"), *options]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    runs = sorted((folder / "results").iterdir()) if (folder / "results").exists() else []
+    return done.returncode, done.stdout + done.stderr, runs[-1] if runs else folder
+
+
+def strict(path: Path) -> object:
+    def refuse(name: str) -> float:
+        raise AssertionError(f"{path} holds {name}")
+
+    return json.loads(path.read_text("utf-8"), parse_constant=refuse)
+
+
+def decisions(comparison: Comparison) -> dict[str, Decision]:
+    return {gate.name: gate.decision for gate in comparison.gates}
+
+
+def test_the_real_migration_with_random_weights_measures_all_but_classification(
+    tmp_path: Path,
+) -> None:
+    spec = small_spec(REAL, tmp_path)
+    own_json = tmp_path / "mine.json"
+    code, shown, run = run_suite(
+        tmp_path,
+        spec,
+        *("--weights", "random", "--layers", "2", "--device", "cpu"),
+        *("--benchmark-json", str(own_json)),
+    )
+    assert code == INCONCLUSIVE, shown
+    comparison = read_comparison(run)
+    assert comparison.verdict.decision is Decision.INCONCLUSIVE
+    by_source = {(row.source, row.arm): row for row in comparison.widths}
+    assert by_source["data", "baseline"].merged == 136 + 2560
+    assert by_source["data", "candidate"].merged == 136 + 1280
+    merged = {row.merged for row in comparison.widths if row.source == "architecture"}
+    assert merged == {2944, 1664, 3328, 2048}
+    found = decisions(comparison)
+    assert found["contigs: sensitivity per chunk"] is Decision.NOT_MEASURED
+    assert found["peak device memory, ratio"] is Decision.NOT_MEASURED
+    assert found["baseline: agreement with huggingface"] is Decision.PASS
+    assert len(comparison.throughput) == 2
+    assert {row.arm for row in comparison.memory} == {"baseline", "candidate"}
+    assert "not measured" in shown
+    for path in (own_json, run / "benchmark.json", run / "comparison.json"):
+        assert strict(path)
+    timed = strict(run / "benchmark.json")
+    assert isinstance(timed, dict)
+    assert {len(item["stats"]["data"]) for item in timed["benchmarks"]} == {2}
+    rates = [item["extra_info"]["residues_per_s"] for item in timed["benchmarks"]]
+    assert sorted(rates) == sorted(item.residues_per_s for item in comparison.throughput)
+
+
+DEMO = ROOT / "benchmarks" / "demo.toml"
+
+
+def test_a_whole_small_run_decides_and_a_second_one_overwrites_nothing(tmp_path: Path) -> None:
+    spec = small_spec(DEMO, tmp_path)
+    code, shown, first = run_suite(tmp_path, spec)
+    comparison = read_comparison(first)
+    expected = {Decision.PASS: 0, Decision.FAIL: 1, Decision.INCONCLUSIVE: 3}
+    assert code == expected[comparison.verdict.decision], shown
+    assert Decision.NOT_MEASURED not in decisions(comparison).values()
+    assert len(comparison.classification) == 2 * 2
+    assert str(first / "report.md") in shown
+    before = {path: path.read_bytes() for path in first.rglob("*") if path.is_file()}
+    _, _, second = run_suite(tmp_path, spec, "-k", "widths")
+    assert second != first
+    assert before == {path: path.read_bytes() for path in first.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("options", "timed"),
+    [
+        (["--benchmark-only"], True),
+        (["--benchmark-disable", "-k", "throughput or widths"], False),
+        (["-k", "parity"], False),
+    ],
+    ids=["only", "disable", "k"],
+)
+def test_a_run_in_part_is_written_and_never_passes(
+    tmp_path: Path, options: list[str], timed: bool
+) -> None:
+    code, shown, run = run_suite(tmp_path, small_spec(DEMO, tmp_path), *options)
+    assert code == INCONCLUSIVE, shown
+    comparison = read_comparison(run)
+    assert bool(comparison.throughput) is timed
+    assert Decision.NOT_MEASURED in decisions(comparison).values()
+    assert (run / "comparison.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--migration", "none.toml"], "none.toml: cannot be read"),
+        (["--weights", "randm"], "randm"),
+    ],
+)
+def test_bad_usage_is_told_in_a_line(tmp_path: Path, options: list[str], words: str) -> None:
+    code, shown, _ = run_suite(tmp_path, small_spec(DEMO, tmp_path), *options, "-k", "widths")
+    assert code != 0
+    assert words in shown
