@@ -253,8 +253,9 @@ def _converter(folder: Path) -> Converter:
     converter.register_structure_hook(bool, _exactly(bool, bool))
     converter.register_structure_hook(int, _exactly(int, int))
     converter.register_structure_hook(float, _exactly(float, int, float))
-    converter.register_structure_hook(str, _exactly(str, str))
     text = _exactly(str, str)
+    # cattrs asks the hook of str for every StrEnum too, and then wants the member
+    converter.register_structure_hook(str, lambda value, wanted: wanted(text(value, str)))
     converter.register_structure_hook(Path, lambda value, _: folder / text(value, str))
     return converter
 

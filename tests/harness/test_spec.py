@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import DEMO
+from embedders import Truncation
 from harness.spec import ArmName, MigrationSpec, SpecError, read_spec
 
 REAL = Path(__file__).parents[2] / "migrations" / "esm2-3b_to_fastesm2-650.toml"
@@ -65,6 +66,8 @@ def test_relative_paths_start_at_the_file(tmp_path: Path) -> None:
         ('proteins = "p.faa"', 'proteins = "gone.faa"', ["no such file", "gone.faa"]),
         ('dataset = "d"', 'dataset = "d"\nrounds = 1', ["rounds must be at least 2"]),
         ("[gates]", "[gates", ["not valid TOML"]),
+        ("[gates]", '[embedding]\ntruncation = "up"\n[gates]', ["embedding.truncation", "'up'"]),
+        ("[gates]", "[embedding]\ntruncation = 3\n[gates]", ["embedding.truncation", "str, got 3"]),
     ],
 )
 def test_a_fault_is_named_with_file_and_key(
@@ -75,6 +78,12 @@ def test_a_fault_is_named_with_file_and_key(
         read_spec(path)
     for word in [str(path), *words]:
         assert word in str(caught.value)
+
+
+@pytest.mark.parametrize("policy", list(Truncation))
+def test_truncation_is_read_as_the_policy_it_names(tmp_path: Path, policy: Truncation) -> None:
+    text = MINIMAL + f'[embedding]\ntruncation = "{policy}"\n'
+    assert read_spec(write(tmp_path, text)).embedding.truncation is policy
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
