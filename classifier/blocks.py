@@ -14,7 +14,7 @@ from classifier.errors import ClassifierError
 Rows = NDArray[np.int64]
 """Row numbers counted through all blocks, ``(k,)``."""
 
-CHUNK_ROWS = 4096
+CHUNK_ROWS = 1024
 """Rows held at once where all rows are passed over; fixed, so that results do not depend on it."""
 
 
@@ -62,13 +62,17 @@ class Blocks:
 
     def fetch(self, rows: Rows) -> torch.Tensor:
         """Copy the asked rows, in the order asked: float32 ``(k, d)``."""
+        if len(self._blocks) == 1:
+            return self._blocks[0].index_select(0, torch.from_numpy(rows))
         fetched = torch.empty(len(rows), self.width)
         home = np.searchsorted(self._ends, rows, side="right")
         for number in np.unique(home):
             block = self._blocks[number]
             here = np.flatnonzero(home == number)
             first = int(self._ends[number]) - block.shape[0]
-            fetched[torch.from_numpy(here)] = block[torch.from_numpy(rows[here] - first)]
+            fetched[torch.from_numpy(here)] = block.index_select(
+                0, torch.from_numpy(rows[here] - first)
+            )
         return fetched
 
     def chunks(self, rows: Rows) -> Iterator[tuple[Rows, torch.Tensor]]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from classifier.blocks import Blocks, Rows, as_rows
 from classifier.errors import ClassifierError, LayoutMismatch
+from classifier.threads import cpu_threads
 from classifier.training import TrainedClassifier
 
 Probabilities = NDArray[np.float32]
@@ -23,6 +24,7 @@ def predict(
     *,
     rows: Sequence[int] | Rows | None = None,
     device: str = "cpu",
+    threads: int = 1,
 ) -> Probabilities:
     """Return the probability of viral for each row.
 
@@ -36,6 +38,8 @@ def predict(
         Rows to score, counted through all blocks; all by default.
     device
         Where to compute.
+    threads
+        Cores for each operation on a CPU; see :func:`classifier.train`.
 
     Returns
     -------
@@ -59,7 +63,7 @@ def predict(
     chosen = as_rows(rows, table)
     model = trained.model().to(device)
     pieces = [np.zeros(0, dtype=np.float32)]
-    with torch.inference_mode():
+    with torch.inference_mode(), cpu_threads(threads):
         for part, features in table.chunks(chosen):
             scores = torch.softmax(model(features.to(device)), dim=1)[:, 1].cpu().numpy()
             unsound = part[np.isnan(scores)]

@@ -17,6 +17,7 @@ from classifier.errors import ClassifierError
 from classifier.holdout import held_out
 from classifier.network import MLPClassifier, Standardisation
 from classifier.recipes import Epoch, Recipe
+from classifier.threads import cpu_threads
 
 DEFAULT_VALIDATION_FRACTION = 0.1
 
@@ -84,7 +85,7 @@ def train(  # noqa: PLR0913  what is learnt from, then how: all named where it i
     device
         A torch device that is there, e.g. ``cpu`` or ``cuda:0``.
     threads
-        Cores for each matrix product on a CPU. One is quickest for batches of this size unless the
+        Cores for each operation on a CPU. One is quickest for batches of this size unless the
         features are thousands wide, and the weights then do not depend on how many cores there are.
     validation_fraction
         Share of each class's rows that watches for early stopping, by whole groups.
@@ -112,12 +113,12 @@ def train(  # noqa: PLR0913  what is learnt from, then how: all named where it i
     fitted, watched = chosen[~out], chosen[out]
     if len(fitted) < 2:
         raise ClassifierError(f"{len(fitted)} row(s) left to train on; at least 2 are needed")
-    mean, scale = _moments(table, fitted)
-    _check_finite(table, watched)
-    standardisation = Standardisation(mean, scale) if recipe.standardise else None
     from classifier.fitting import fit  # noqa: PLC0415  brings skorch, which only training needs
 
-    with _own_randomness(seed, torch.device(device)), _cpu_threads(threads):
+    with cpu_threads(threads), _own_randomness(seed, torch.device(device)):
+        mean, scale = _moments(table, fitted)
+        _check_finite(table, watched)
+        standardisation = Standardisation(mean, scale) if recipe.standardise else None
         network = MLPClassifier(table.width)
         history, best = fit(
             _model(network, standardisation),
@@ -200,14 +201,3 @@ def _own_randomness(seed: int, device: torch.device) -> Iterator[None]:
             with torch.cuda.device(device):
                 torch.cuda.manual_seed(seed)
         yield
-
-
-@contextmanager
-def _cpu_threads(count: int) -> Iterator[None]:
-    """Use so many threads within one operation for the body alone."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
