@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from classifier.blocks import Blocks, Rows, as_rows
+from classifier.devices import checked_device, cpu_threads
 from classifier.errors import ClassifierError, LayoutMismatch
-from classifier.threads import cpu_threads
 from classifier.training import TrainedClassifier
 
 Probabilities = NDArray[np.float32]
@@ -54,6 +54,7 @@ def predict(
     ClassifierError
         If a probability is not a number; the message names the row.
     """
+    place = checked_device(device)
     table = Blocks(blocks)
     if table.width != trained.width:
         raise LayoutMismatch(
@@ -61,11 +62,11 @@ def predict(
             f"these are {table.width} wide; use features of the embedders it was trained on"
         )
     chosen = as_rows(rows, table)
-    model = trained.model().to(device)
+    model = trained.model().to(place)
     pieces = [np.zeros(0, dtype=np.float32)]
     with torch.inference_mode(), cpu_threads(threads):
         for part, features in table.chunks(chosen):
-            scores = torch.softmax(model(features.to(device)), dim=1)[:, 1].cpu().numpy()
+            scores = torch.softmax(model(features.to(place)), dim=1)[:, 1].cpu().numpy()
             unsound = part[np.isnan(scores)]
             if unsound.size:
                 raise ClassifierError(

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from torch import nn
 
 from classifier.blocks import Blocks, LabelledRows, Rows, as_rows
+from classifier.devices import checked_device, cpu_threads
 from classifier.errors import ClassifierError
 from classifier.holdout import held_out
 from classifier.network import MLPClassifier, Standardisation
 from classifier.recipes import Epoch, Recipe
-from classifier.threads import cpu_threads
 
 DEFAULT_VALIDATION_FRACTION = 0.1
 
@@ -103,6 +103,7 @@ def train(  # noqa: PLR0913  what is learnt from, then how: all named where it i
         If labels, groups or rows do not fit the blocks, a feature is NaN or infinite, there are
         too few groups (:class:`TooFewGroups`), or no epoch reaches a finite loss.
     """
+    place = checked_device(device)
     table = Blocks(blocks)
     chosen = as_rows(rows, table)
     truth = _checked_labels(labels, len(table))
@@ -115,7 +116,7 @@ def train(  # noqa: PLR0913  what is learnt from, then how: all named where it i
         raise ClassifierError(f"{len(fitted)} row(s) left to train on; at least 2 are needed")
     from classifier.fitting import fit  # noqa: PLC0415  brings skorch, which only training needs
 
-    with cpu_threads(threads), _own_randomness(seed, torch.device(device)):
+    with cpu_threads(threads), _own_randomness(seed, place):
         mean, scale = _moments(table, fitted)
         _check_finite(table, watched)
         standardisation = Standardisation(mean, scale) if recipe.standardise else None
