@@ -210,10 +210,7 @@ class Migration:
             plan = self.spec.classification
             predictions = judge.cross_validate(
                 table.blocks,
-                table.examples.labels,
-                table.examples.groups,
-                ids=table.examples.ids,
-                contigs=table.examples.contigs,
+                table.examples,
                 folds=plan.folds,
                 seeds=plan.seeds,
                 recipe=recipe_named(plan.recipe),

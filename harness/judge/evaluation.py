@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from embedders.errors import InputError
 from harness.judge.metrics import DEFAULT_THRESHOLD, RATES, score
@@ -19,13 +18,10 @@ if TYPE_CHECKING:
     from classifier import Recipe
 
 
-def cross_validate(  # noqa: PLR0913  the columns of the rows, then how: all named when called
-    features: torch.Tensor | Sequence[torch.Tensor],
-    labels: NDArray[np.int64],
-    groups: Sequence[str],
+def cross_validate(
+    blocks: Sequence[torch.Tensor],
+    examples: Examples,
     *,
-    ids: Sequence[str],
-    contigs: Sequence[str],
     folds: int,
     seeds: Sequence[int],
     recipe: Recipe,
@@ -40,16 +36,10 @@ def cross_validate(  # noqa: PLR0913  the columns of the rows, then how: all nam
 
     Parameters
     ----------
-    features
-        float32 ``(n, d)``, or blocks ``(n_i, d)`` of it, e.g. memory-mapped shards.
-    labels
-        0 (host) or 1 (viral) of each row, ``(n,)``.
-    groups
-        Genome, organism or cluster of each row, ``(n,)``.
-    ids
-        A name of its own for each row, ``(n,)``.
-    contigs
-        What each row was cut from, ``(n,)``; a row that stands alone names itself.
+    blocks
+        float32 ``(n_i, d)``, e.g. memory-mapped shards; ``[matrix]`` for a single one.
+    examples
+        What each row is, in the order of the rows.
     folds
         At least 2.
     seeds
@@ -66,17 +56,15 @@ def cross_validate(  # noqa: PLR0913  the columns of the rows, then how: all nam
     SplitError, ClassifierError
         If the groups do not allow the folds, or training refuses the features.
     InputError
-        If there are not as many of each as rows, an id comes twice, or there are no seeds.
+        If there are not as many examples as rows, or there are no seeds.
     """
     from tqdm import tqdm  # noqa: PLC0415
 
     from classifier import predict, train  # noqa: PLC0415
 
-    examples = Examples(tuple(ids), tuple(contigs), tuple(groups), np.asarray(labels))
-    blocks = [features] if isinstance(features, torch.Tensor) else list(features)
     rows = sum(block.shape[0] for block in blocks)
     if rows != len(examples):
-        raise InputError(f"{rows} rows of features for {len(examples)} ids")
+        raise InputError(f"{rows} rows of features for {len(examples)} examples")
     if not seeds:
         raise InputError("no seeds: at least one is needed")
     cuts = [grouped_folds(examples.labels, examples.groups, folds, seed) for seed in seeds]

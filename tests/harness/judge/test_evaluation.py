@@ -18,6 +18,7 @@ import classifier
 from classifier import RECIPES, Recipe, TrainedClassifier
 from embedders.errors import InputError
 from harness.judge import (
+    Examples,
     Predictions,
     SplitError,
     cross_validate,
@@ -54,12 +55,10 @@ def validate(
     folds: int = 3,
     seeds: Sequence[int] = (0, 1),
 ) -> Predictions:
+    examples = Examples(tuple(ids), tuple(contigs), tuple(GROUP_NAMES), labels)
     return cross_validate(
-        matrix,
-        labels,
-        GROUP_NAMES,
-        ids=ids,
-        contigs=contigs,
+        [matrix] if isinstance(matrix, torch.Tensor) else matrix,
+        examples,
         folds=folds,
         seeds=seeds,
         recipe=RECIPE,
@@ -188,7 +187,7 @@ def test_a_rate_that_a_seed_lacks_has_no_mean(predictions: Predictions) -> None:
 def test_what_cannot_be_evaluated_is_refused() -> None:
     with pytest.raises(InputError, match="240 contigs for 239 ids"):
         validate(features(), ids=IDS[:-1])
-    with pytest.raises(InputError, match="480 rows of features for 240 ids"):
+    with pytest.raises(InputError, match="480 rows of features for 240 examples"):
         validate([features(), features()])
     with pytest.raises(InputError, match="no seeds"):
         validate(features(), seeds=())
