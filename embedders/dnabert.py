@@ -80,7 +80,8 @@ def build_dnabert(folder: ModelFolder, placement: Placement) -> DnabertEncoder:
         raise WeightsError(f"{folder.path} has no {' or '.join(_TOKENIZER_FILES)}")
     model = build_model(folder, placement)
     # the pooling head is never used
-    model.register_module("pooler", None)
+    if "pooler" in model._modules:
+        model.register_module("pooler", None)
     try:
         tokenizer = AutoTokenizer.from_pretrained(
             str(folder.path), trust_remote_code=folder.remote_code, local_files_only=True

@@ -33,6 +33,8 @@ from embedders.runtimes.huggingface import wrap
 from embedders.weights import open_weights
 
 _HUGGINGFACE = "huggingface"
+_REMOTE = "+remote-code"
+"""Follows the runtime's name in the spec when code beside the weights was run."""
 _WHOLE_SEQUENCE = sys.maxsize
 """Window of nucleotide embedders: the pipeline cuts contigs before it embeds them."""
 
@@ -114,13 +116,14 @@ def load(  # noqa: PLR0913 - every argument is one choice of the user, each with
         _refuse(row, attention=attention, layers=layers)
         folder = find_folder(row, wanted, remote_code=remote_code, revision=revision)
         encoder, identity = build_dnabert(folder, placement), folder.identity()
+        how = f"{how}{_REMOTE}" if remote_code else how
     elif remote_code:
         _refuse(row, layers=layers)
         if how != _HUGGINGFACE:
             raise UnsupportedChoice(f"remote code goes with runtime {_HUGGINGFACE!r}, not {how!r}")
         folder = find_folder(row, wanted, remote_code=True, revision=revision)
         encoder, identity = wrap(build_model(folder, placement), placement), folder.identity()
-        how = f"{_HUGGINGFACE}+remote-code"
+        how += _REMOTE
     else:
         stream = open_weights(
             row, wanted, device=placement.device, layers=layers, revision=revision

@@ -77,3 +77,48 @@ def test_more_tokens_than_positions_are_rejected(dna_folder: Path) -> None:
 def test_random_weights_are_refused() -> None:
     with pytest.raises(UnsupportedChoice, match="come with no code"):
         load("dnabert-s", weights="random", device="cpu")
+
+
+CODE = """
+from pathlib import Path
+
+from transformers import BertConfig, BertModel
+
+Path({marker!r}).touch()
+
+
+class OurConfig(BertConfig):
+    pass
+
+
+class OurModel(BertModel):
+    config_class = OurConfig
+
+    def __init__(self, config):
+        super().__init__(config, add_pooling_layer=False)
+"""
+
+
+@pytest.mark.hub
+def test_code_beside_the_weights_runs_only_when_asked_for(
+    dna_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from transformers import dynamic_module_utils  # noqa: PLC0415 - it copies code before it runs
+
+    monkeypatch.setattr(dynamic_module_utils, "HF_MODULES_CACHE", str(tmp_path / "modules"))
+    folder, marker = tmp_path / "our_bert", tmp_path / "executed"
+    shutil.copytree(dna_folder, folder)
+    (folder / "our_bert_code.py").write_text(CODE.format(marker=str(marker)), encoding="utf-8")
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config["auto_map"] = {
+        "AutoConfig": "our_bert_code.OurConfig",
+        "AutoModel": "our_bert_code.OurModel",
+    }
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+
+    native = load("dnabert-s", weights=str(folder), device="cpu")
+    assert not marker.exists()
+    remote = load("dnabert-s", weights=str(folder), remote_code=True, device="cpu")
+    assert marker.exists()
+    assert remote.spec.runtime == "huggingface+remote-code"
+    torch.testing.assert_close(remote.embed(SEQUENCES), native.embed(SEQUENCES), atol=1e-5, rtol=0)
