@@ -92,7 +92,7 @@ def build_parser() -> argparse.ArgumentParser:
     embed.add_argument("--dtype", help="float32, bfloat16 or float16 (CUDA only)")
     embed.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, …")
     embed.add_argument("--truncation", default="truncate", choices=["truncate", "legacy"])
-    embed.add_argument("--attention", default="sdpa", help="sdpa, eager or flash_attention_2")
+    embed.add_argument("--attention", help="sdpa, eager or flash_attention_2, on huggingface")
     embed.add_argument("--revision", help="40-hex commit on the hub")
     embed.add_argument(
         "--remote-code", action="store_true", help="run code from the hub; needs --revision"
