@@ -191,8 +191,8 @@ _ROWS = (
         # newer; the other is 888b364d85f1059fc453bb365c7509a4d8f7be3b
         revision="43667d44e325f0d0c0ee0b90d6956bf5c5998959",
     ),
-    _mini("mini-baseline", (4, 192, 12), 1_786_176, "fair-esm", None),
-    _mini("mini-candidate", (4, 96, 6), 450_720, "huggingface", None),
+    _mini("mini-baseline", (4, 192, 6), 1_786_176, "fair-esm", None),
+    _mini("mini-candidate", (4, 96, 3), 450_720, "huggingface", None),
     Checkpoint(
         name="dnabert-s",
         family=Family.DNABERT,

@@ -83,8 +83,6 @@ def test_revisions_are_full_commit_hashes() -> None:
 def test_row_of_a_mini_is_its_config_and_its_file(name: str) -> None:
     row = CHECKPOINTS[name]
     folder = MINI_FOLDER / str(row.bundled)
-    if not folder.is_dir():
-        pytest.skip(f"{folder} is not there yet")
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     assert (row.layers, row.width, row.heads) == (
         config["num_hidden_layers"],
@@ -92,7 +90,7 @@ def test_row_of_a_mini_is_its_config_and_its_file(name: str) -> None:
         config["num_attention_heads"],
     )
     stored = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
-    assert row.weights_sha256 == stored
+    assert row.weights_sha256 in (None, stored)
 
 
 @pytest.mark.parametrize(
