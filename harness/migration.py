@@ -215,7 +215,9 @@ class Migration:
                 seeds=plan.seeds,
                 recipe=recipe_named(plan.recipe),
             )
-            judge.write_predictions(self._predictions_file(dataset, arm), predictions)
+            path = self._predictions_file(dataset, arm)
+            path.parent.mkdir(exist_ok=True)
+            judge.write_predictions(path, predictions)
             self.found.classification[key] = self.recompute(dataset, arm)
         return self.found.classification[key]
 

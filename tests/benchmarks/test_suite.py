@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.results import Comparison, Decision, read_comparison
+from harness import provenance
+from harness.cli import main
+from harness.results import EXIT_CODES, Comparison, Decision, read_comparison
 
 ROOT = Path(__file__).parents[2]
 REAL = ROOT / "migrations" / "esm2-3b_to_fastesm2-650.toml"
@@ -116,8 +118,7 @@ def test_a_whole_small_run_decides_and_a_second_one_overwrites_nothing(tmp_path:
     spec = small_spec(DEMO, tmp_path)
     code, shown, first = run_suite(tmp_path, spec)
     comparison = read_comparison(first)
-    expected = {Decision.PASS: 0, Decision.FAIL: 1, Decision.INCONCLUSIVE: 3}
-    assert code == expected[comparison.verdict.decision], shown
+    assert code == EXIT_CODES[comparison.verdict.decision], shown
     assert Decision.NOT_MEASURED not in decisions(comparison).values()
     assert len(comparison.classification) == 2 * 2
     assert str(first / "report.md") in shown
@@ -125,6 +126,23 @@ def test_a_whole_small_run_decides_and_a_second_one_overwrites_nothing(tmp_path:
     _, _, second = run_suite(tmp_path, spec, "-k", "widths")
     assert second != first
     assert before == {path: path.read_bytes() for path in first.rglob("*") if path.is_file()}
+
+
+def test_the_command_runs_the_same_migration(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = small_spec(DEMO, tmp_path)
+    code = main(["migrate", str(spec), "-o", str(tmp_path / "results")])
+    (run,) = (tmp_path / "results").iterdir()
+    comparison = read_comparison(run)
+    assert code == EXIT_CODES[comparison.verdict.decision]
+    assert Decision.NOT_MEASURED not in decisions(comparison).values()
+    assert [item.timer for item in comparison.throughput] == ["wall clock"] * 2
+    shown = capsys.readouterr()
+    assert comparison.verdict.reason in shown.out
+    assert "classification of proteins by the candidate" in shown.err
+    for item in comparison.classification:
+        assert provenance.sha256(run / item.predictions) == item.predictions_sha256
 
 
 @pytest.mark.parametrize(
