@@ -94,7 +94,7 @@ class Preparation:
             features.merge(self._dna_folder(dataset), protein, merged, shard_size=shard_size)
         shards = features.merged_blocks([merged])
         ids = tuple(each for shard in shards for each in shard.ids)
-        rejected = {reject.id for reject in features.read_rejects(protein)}
+        rejected = {reject.id for reject in features.read_rejects(merged)}
         labels = features.join_labels(ids, features.read_labels(dataset.labels), rejected=rejected)
         examples = judge.Examples(
             ids=ids,

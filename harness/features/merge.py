@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +21,8 @@ from harness.features.folders import (
     claim_folder,
     open_folder,
 )
-from harness.features.manifest import Manifest, library_versions, write_manifest
+from harness.features.manifest import Manifest, Source, library_versions, write_manifest
+from harness.features.rejects import Reject, read_rejects, write_rejects
 from harness.features.shards import DEFAULT_SHARD_SIZE, Kind, Shard
 
 Rows = tuple[tuple[str, ...], torch.Tensor]
@@ -37,9 +38,10 @@ def merge(
 ) -> EmbeddingFolder:
     """Write one row per id, its DNA vector and then its protein vector, in the protein's order.
 
-    Every id must stand exactly once on either side. DNA vectors are copied once into an unnamed
-    file on ``out``'s disk, from which rows are taken in any order; memory holds one shard of
-    either side and the ids.
+    Every id must stand exactly once on either side, but for records that a side lists in its
+    ``rejects.csv``: these have no row, and are listed in ``out``'s. DNA vectors are copied once
+    into an unnamed file on ``out``'s disk, from which rows are taken in any order; memory holds
+    one shard of either side and the ids.
 
     Parameters
     ----------
@@ -88,20 +90,18 @@ def merge(
             raise MergeError(f"{left.path}: ids that come more than once, {list_ids(repeated)}")
         if not row_of:
             raise MergeError(f"{left.path}: holds no vectors; there is nothing to merge")
-        _check_pairing(left, right, row_of)
+        rejects = (*_rejects(left), *_rejects(right))
+        left_out = {reject.id for reject in rejects}
+        paired = _check_pairing(left, right, row_of, left_out)
         rows: NDArray[np.float32] = np.memmap(
             scratch, dtype=np.float32, mode="r", shape=(len(row_of), left.width)
         )
         joined = (
-            (
-                block.ids,
-                torch.cat(
-                    (torch.from_numpy(rows[[row_of[each] for each in block.ids]]), block.matrix), 1
-                ),
-            )
+            _joined(block, rows, row_of)
             for block in right.blocks(verify=False)  # verified while the ids were compared
         )
-        return _write(out, joined, (left, right), len(row_of), label, shard_size)
+        sources = (left.source(len(row_of)), right.source(paired))
+        return _write(out, joined, (left, right), sources, rejects, label, shard_size)
 
 
 def repack(
@@ -120,7 +120,8 @@ def repack(
     count = len(only.ids())  # an id that comes twice is refused before anything is written
     claim_folder(out)
     rows = ((block.ids, block.matrix) for block in only.blocks(verify=False))
-    return _write(out, rows, (only,), count, label, shard_size)
+    sources = (only.source(count),)
+    return _write(out, rows, (only,), sources, _rejects(only), label, shard_size)
 
 
 def _check_options(label: int | None, shard_size: int) -> None:
@@ -134,14 +135,33 @@ def _opened(side: EmbeddingFolder | Path) -> EmbeddingFolder:
     return open_folder(side) if isinstance(side, Path) else side
 
 
-def _check_pairing(left: EmbeddingFolder, right: EmbeddingFolder, row_of: dict[str, int]) -> None:
+def _rejects(side: EmbeddingFolder) -> tuple[Reject, ...]:
+    """Return what a folder of ours left out; files of the original pipeline tell of nothing."""
+    return () if side.manifest is None else read_rejects(side.path)
+
+
+def _joined(block: Shard, rows: NDArray[np.float32], row_of: dict[str, int]) -> Rows:
+    kept = [number for number, each in enumerate(block.ids) if each in row_of]
+    ids = tuple(block.ids[number] for number in kept)
+    dna = torch.from_numpy(rows[[row_of[each] for each in ids]])
+    return ids, torch.cat((dna, block.matrix[kept]), 1)
+
+
+def _check_pairing(
+    left: EmbeddingFolder, right: EmbeddingFolder, row_of: dict[str, int], left_out: set[str]
+) -> int:
+    """Compare the ids of both sides; return the number of rows on the right."""
+    count = 0
     paired = bytearray(len(row_of))
     unknown: dict[str, None] = {}
     repeated: dict[str, None] = {}
     seen_unknown: set[str] = set()
     for block in right.blocks():
+        count += len(block.ids)
         for each in block.ids:
             row = row_of.get(each)
+            if row is None and each in left_out:
+                continue
             if row is None:
                 (repeated if each in seen_unknown else unknown)[each] = None
                 seen_unknown.add(each)
@@ -149,7 +169,7 @@ def _check_pairing(left: EmbeddingFolder, right: EmbeddingFolder, row_of: dict[s
                 repeated[each] = None
             else:
                 paired[row] = 1
-    missing = [each for each, row in row_of.items() if not paired[row]]
+    missing = [each for each, row in row_of.items() if not paired[row] and each not in left_out]
     problems = []
     if repeated:
         problems.append(f"{right.path}: ids that come more than once, {list_ids(repeated)}")
@@ -164,13 +184,15 @@ def _check_pairing(left: EmbeddingFolder, right: EmbeddingFolder, row_of: dict[s
             "; ".join(problems) + "; embed the same records on both sides (rejects.csv lists those "
             "left out)"
         )
+    return count
 
 
 def _write(
     out: Path,
     rows: Iterable[Rows],
     sides: tuple[EmbeddingFolder, ...],
-    count: int,
+    sources: tuple[Source, ...],
+    rejects: Sequence[Reject],
     label: int | None,
     shard_size: int,
 ) -> EmbeddingFolder:
@@ -179,7 +201,7 @@ def _write(
         width=sum(side.width for side in sides),
         parts=tuple(part for side in sides for part in side.parts),
         embedder=None,
-        sources=tuple(side.source(count) for side in sides),
+        sources=sources,
         shard_size=shard_size,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         label=label,
@@ -194,7 +216,10 @@ def _write(
             manifest, shards=(*manifest.shards, entry), records=written, embedded=written
         )
         write_manifest(out, manifest)
-    write_manifest(out, replace(manifest, complete=True))
+    unique = {reject.id: reject for reject in rejects}
+    write_rejects(out, tuple(unique.values()))
+    whole = manifest.embedded + len(unique)
+    write_manifest(out, replace(manifest, records=whole, rejected=len(unique), complete=True))
     return open_folder(out)
 
 

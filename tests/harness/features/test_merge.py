@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import harness.features.folders
+from embedders import load
 from embedders.contract import Modality
 from embedders.errors import InputError
 from harness.features import (
@@ -24,6 +25,7 @@ from harness.features import (
     merge,
     open_folder,
     part_of,
+    read_rejects,
     read_shard,
     repack,
     write_shard,
@@ -191,6 +193,28 @@ def test_sides_given_the_wrong_way_round_are_refused(
     with pytest.raises(MergeError, match="DNA folder first"):
         merge(protein, dna, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_record_rejected_on_one_side_is_left_out_and_listed_not_lost(tmp_path: Path) -> None:
+    proteins, genes = tmp_path / "in.faa", tmp_path / "in.fna"
+    proteins.write_text(">a\nMKV\n>stop\nMK*V\n>c\nMKT\n>gap\nMMM\n")
+    genes.write_text(">gap\nNNNNNNNN\n>c\nACGTA\n>stop\nACGTT\n>a\nACGTC\n")
+    protein = load("esm2-8m", weights="random", layers=1, device="cpu")
+    extract(proteins, protein, tmp_path / "protein", progress=False)
+    extract(genes, load("kmer4"), tmp_path / "dna", progress=False)
+    merged = merge(tmp_path / "dna", tmp_path / "protein", tmp_path / "out")
+    assert merged.ids() == ("a", "c")
+    assert {reject.id for reject in read_rejects(tmp_path / "out")} == {"stop", "gap"}
+    assert merged.manifest is not None
+    counts = merged.manifest
+    assert (counts.records, counts.embedded, counts.rejected) == (4, 2, 2)
+    rows = {
+        each: row
+        for block in merged.blocks()
+        for each, row in zip(block.ids, block.matrix, strict=True)
+    }
+    expected = torch.cat([load("kmer4").embed(["ACGTA"]), protein.embed(["MKT"])], dim=1)[0]
+    assert torch.allclose(rows["c"], expected, atol=1e-6)
 
 
 def test_the_merged_manifest_names_both_parts_in_column_order(

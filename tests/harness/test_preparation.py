@@ -1,0 +1,112 @@
+"""A data set becomes labelled features: DNA first, ids and labels kept together."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+import torch
+
+from embedders import InputError, load
+from harness.preparation import Preparation
+from harness.spec import (
+    Arm,
+    ArmName,
+    ClassificationPlan,
+    Dataset,
+    Dna,
+    Gates,
+    MigrationSpec,
+    ThroughputPlan,
+)
+
+IDS = [f"c{number // 2}_chunk_1F{number % 2 + 1}" for number in range(6)]
+ARM = Arm("esm2-8m", weights="random", layers=1)
+DNABERT_WIDTH = 768
+
+
+def write_inputs(folder: Path) -> None:
+    draw = random.Random(1)
+    residues = {each: "".join(draw.choices("ACDEFGHIKL", k=20)) for each in IDS}
+    records = "".join(f">{each}\n{sequence}\n" for each, sequence in residues.items())
+    (folder / "p.faa").write_text(records, "utf-8")
+    labels = [f"{each},{'viral' if n < 4 else 'host'},g{n // 2}" for n, each in enumerate(IDS)]
+    (folder / "l.csv").write_text("\n".join(["id,label,group", *labels]) + "\n", "utf-8")
+    rows = {each: [draw.gauss(0, 1) for _ in range(DNABERT_WIDTH)] for each in reversed(IDS)}
+    (folder / "dnabert").mkdir()
+    torch.save(
+        {
+            "nucleotide": list(rows),
+            "data": [{"label": each, "mean_representation": row} for each, row in rows.items()],
+        },
+        folder / "dnabert" / "seqs_DNABERT_S.pt",
+    )
+
+
+def migration(folder: Path, **dataset: Path) -> MigrationSpec:
+    return MigrationSpec(
+        schema=1,
+        name="m",
+        baseline=ARM,
+        candidate=ARM,
+        datasets=(Dataset("d", folder / "p.faa", folder / "l.csv", **dataset),),
+        throughput=ThroughputPlan("d"),
+        gates=Gates(0.05, 0.05),
+        dna=Dna(),
+        classification=ClassificationPlan(),
+    )
+
+
+def test_existing_dnabert_files_are_joined_by_id(tmp_path: Path) -> None:
+    write_inputs(tmp_path)
+    spec = migration(tmp_path, dna_features=tmp_path / "dnabert")
+    preparation = Preparation(spec, tmp_path / "features")
+    assert preparation.dna_width() == DNABERT_WIDTH
+    table = preparation.features(spec.datasets[0], ArmName.BASELINE, preparation.loader(ARM)())
+    matrix = torch.cat(table.blocks)
+    assert matrix.shape == (6, DNABERT_WIDTH + 320)
+    assert table.examples.ids == tuple(IDS)
+    assert table.examples.labels.tolist() == [1, 1, 1, 1, 0, 0]
+    assert table.examples.contigs == ("c0", "c0", "c1", "c1", "c2", "c2")
+    stored = torch.load(tmp_path / "dnabert" / "seqs_DNABERT_S.pt", weights_only=True)
+    written = {row["label"]: row["mean_representation"] for row in stored["data"]}
+    for each, row in zip(table.examples.ids, matrix, strict=True):
+        assert torch.equal(row[:DNABERT_WIDTH], torch.tensor(written[each]))
+
+
+def test_arms_write_to_folders_of_their_own(tmp_path: Path) -> None:
+    write_inputs(tmp_path)
+    spec = migration(tmp_path)
+    preparation = Preparation(spec, tmp_path / "features")
+    embedder = preparation.loader(ARM)()
+    for arm in ArmName:
+        preparation.features(spec.datasets[0], arm, embedder)
+    assert {path.name for path in (tmp_path / "features").iterdir()} == {"baseline", "candidate"}
+    assert [item.part for item in preparation.extractions] == ["baseline", "candidate"]
+
+
+def test_a_rejected_record_needs_no_features_but_any_other_does(tmp_path: Path) -> None:
+    write_inputs(tmp_path)
+    text = (tmp_path / "p.faa").read_text("utf-8")
+    spoilt = text.replace(f">{IDS[0]}\n", f">{IDS[0]}\nAA*")
+    (tmp_path / "p.faa").write_text(spoilt, "utf-8")
+    spec = migration(tmp_path, dna_features=tmp_path / "dnabert")
+    preparation = Preparation(spec, tmp_path / "features")
+    embedder = preparation.loader(ARM)()
+    table = preparation.features(spec.datasets[0], ArmName.BASELINE, embedder)
+    assert table.examples.ids == tuple(IDS[1:])
+    with (tmp_path / "l.csv").open("a", encoding="utf-8") as stream:
+        stream.write("ghost,viral,g9\n")
+    with pytest.raises(InputError, match="ghost"):
+        preparation.features(spec.datasets[0], ArmName.CANDIDATE, embedder)
+
+
+def test_parity_reference_is_the_same_checkpoint_on_the_other_library(tmp_path: Path) -> None:
+    write_inputs(tmp_path)
+    spec = migration(tmp_path)
+    preparation = Preparation(spec, tmp_path / "features")
+    reference = preparation.loader(ARM, runtime="huggingface", dtype="float32")()
+    ours = load("esm2-8m", weights="random", layers=1, runtime="fair-esm")
+    assert reference.spec.runtime == "huggingface"
+    assert reference.spec.weights == ours.spec.weights
