@@ -112,7 +112,7 @@ def _esm2(
 
 
 def _mini(
-    name: str, shape: tuple[int, int, int], parameters: int, runtime: str, sha256: str | None
+    name: str, shape: tuple[int, int, int], parameters: int, runtime: str, sha256: str
 ) -> Checkpoint:
     layers, width, heads = shape
     return Checkpoint(
@@ -191,8 +191,20 @@ _ROWS = (
         # newer; the other is 888b364d85f1059fc453bb365c7509a4d8f7be3b
         revision="43667d44e325f0d0c0ee0b90d6956bf5c5998959",
     ),
-    _mini("mini-baseline", (4, 192, 6), 1_786_176, "fair-esm", None),
-    _mini("mini-candidate", (4, 96, 3), 450_720, "huggingface", None),
+    _mini(
+        "mini-baseline",
+        (4, 192, 6),
+        1_786_176,
+        "fair-esm",
+        "8a204880ff28a829ad3b50f40dd432673c1435101ef0f5dd80fb66398c1985bd",
+    ),
+    _mini(
+        "mini-candidate",
+        (4, 96, 3),
+        450_720,
+        "huggingface",
+        "1e5ea156226807cfd03ab36b90e8b843faec2d392a3537cb4186d6b501411a7e",
+    ),
     Checkpoint(
         name="dnabert-s",
         family=Family.DNABERT,

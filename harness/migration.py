@@ -33,6 +33,7 @@ seconds, or None where timing is switched off."""
 SAMPLE_SEQUENCES = 20_000
 """At most so many sequences are read to draw timed rounds from."""
 PARITY_SEQUENCES = 24
+"""About so many sequences of all lengths are compared."""
 
 
 class Migration:
@@ -138,7 +139,9 @@ class Migration:
         """Ask whether an arm depends on batch or order, and agrees with the other library."""
         if arm not in self.found.parity:
             plan = self.spec.arm(arm)
-            sequences = self.rounds()[0][:PARITY_SEQUENCES]
+            # a round is ordered by length: even steps through it take short and long ones
+            sequences = self.rounds()[0]
+            sequences = sequences[:: max(1, len(sequences) // PARITY_SEQUENCES)]
             embedder = self.embedder(arm)
             other = measure.other_runtime(embedder.spec.runtime)
             # The reference is dropped at once: it may be as large as the arm itself.

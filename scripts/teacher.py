@@ -23,6 +23,7 @@ from scripts.uniprot import KmerIndex, Protein, read_database, shuffled
 WIDTH = 320
 CROP_RESIDUES = 168  # what a 500 bp piece of a contig translates to, and a little
 VALIDATION_PROTEINS = 120
+COMPONENTS = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,12 +162,27 @@ def _show(sequences: list[str]) -> list[NDArray[np.float16]]:
 
 
 def teacher_scales(taught: Lessons, sample: int = 2000) -> dict[str, torch.Tensor]:
-    """Return mean and spread of the teacher's 320 values, over residues and over crop means."""
-    rows = [taught.of(i).astype(np.float32) for i in range(min(sample, len(taught.crops)))]
-    residues = np.concatenate(rows)
-    means = np.stack([row.mean(axis=0) for row in rows])
+    """Return mean and spread of the teacher's 320 values over the residues of some crops."""
+    residues = np.concatenate(
+        [taught.of(i).astype(np.float32) for i in range(min(sample, len(taught.crops)))]
+    )
     return {
         "mean": torch.from_numpy(residues.mean(axis=0)),
         "residue_spread": torch.from_numpy(residues.std(axis=0)),
-        "crop_spread": torch.from_numpy(means.std(axis=0)),
     }
+
+
+def crop_components(taught: Lessons, learnt: int) -> NDArray[np.float32]:
+    """Return the leading principal components of every crop's mean, each of unit variance.
+
+    Directions that vary little carry as much of what a protein is as those that vary much, so all
+    are scaled alike; the axes come from the first `learnt` crops alone. `(crops, COMPONENTS)`.
+    """
+    means = np.stack(
+        [taught.of(i).mean(axis=0, dtype=np.float64) for i in range(len(taught.crops))]
+    )
+    centre = means[:learnt].mean(axis=0)
+    variances, axes = np.linalg.eigh(np.cov(means[:learnt], rowvar=False))
+    leading = np.argsort(variances)[::-1][:COMPONENTS]
+    scaled: NDArray[np.float64] = (means - centre) @ axes[:, leading] / np.sqrt(variances[leading])
+    return scaled.astype(np.float32)

@@ -7,9 +7,9 @@
 
 Each sequence is one crop of a UniProt protein that is not in the demo set nor near-identical to one
 there. No label is used. The student reads the crop, in half of the sequences with 15 % of the
-residues masked; through a linear map that is thrown away afterwards it must give the teacher's
-value of every residue and of the mean over the crop (the map is linear, so one map serves both),
-and through its own head the masked residues.
+residues masked. Through linear maps that are thrown away afterwards it must give the teacher's
+value of every residue, and the teacher's mean over the crop in whitened principal components;
+through its own head the masked residues.
 """
 
 import argparse
@@ -23,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -41,9 +42,11 @@ from scripts.mini_models import (
     tokens,
 )
 from scripts.teacher import (
+    COMPONENTS,
     VALIDATION_PROTEINS,
     WIDTH,
     Lessons,
+    crop_components,
     crops_of,
     lessons,
     teacher_scales,
@@ -68,7 +71,8 @@ class Batch:
     """One batch: ids `(n, t)` as the student reads them, and what it must give back.
 
     `residues` is True on residues; `asked` `(n, t)` holds the token to guess, -100 elsewhere;
-    `taught` `(n, t, 320)` is the teacher's row of each residue, standardised, zero elsewhere.
+    `taught` `(n, t, 320)` is the teacher's row of each residue, standardised, zero elsewhere;
+    `components` `(n, COMPONENTS)` the teacher's mean over the crop.
     """
 
     ids: Tensor
@@ -76,33 +80,35 @@ class Batch:
     residues: Tensor
     asked: Tensor
     taught: Tensor
+    components: Tensor
 
 
 class Student(nn.Module):
-    """The model in training and the linear map onto the teacher's 320 values."""
+    """The model in training and its linear maps onto what the teacher gives."""
 
     def __init__(self, architecture: Architecture, seed: int) -> None:
         super().__init__()
         self.model = build(architecture, seed)
-        self.onto_teacher = nn.Linear(architecture.width, WIDTH)
+        self.onto_residues = nn.Linear(architecture.width, WIDTH)
+        self.onto_components = nn.Linear(architecture.width, COMPONENTS)
         # At zero every error starts at exactly 1, what knowing nothing costs.
-        nn.init.zeros_(self.onto_teacher.weight)
-        nn.init.zeros_(self.onto_teacher.bias)
+        for onto in (self.onto_residues, self.onto_components):
+            nn.init.zeros_(onto.weight)
+            nn.init.zeros_(onto.bias)
 
-    def losses(self, batch: Batch, mean_weights: Tensor) -> dict[str, Tensor]:
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Return the losses: residue and mean are squared errors where 1 is "knows nothing"."""
         encoder = self.model.get_submodule("esm")
         with torch.autocast("cpu", torch.bfloat16):
             hidden = encoder(input_ids=batch.ids, attention_mask=batch.mask).last_hidden_state
         hidden = hidden.float()
-        given = self.onto_teacher(hidden)
-        wrong = (given - batch.taught) * batch.residues.unsqueeze(-1)
-        of_mean = mean_over(wrong, batch.residues)
+        wrong = (self.onto_residues(hidden) - batch.taught) * batch.residues.unsqueeze(-1)
+        of_mean = self.onto_components(mean_over(hidden, batch.residues)) - batch.components
         guessed = batch.asked >= 0
         letters = self.model.get_submodule("lm_head")(hidden[guessed])
         return {
             "residue": wrong.square().sum() / (batch.residues.sum() * WIDTH),
-            "mean": (of_mean.square() * mean_weights).mean(),
+            "mean": of_mean.square().mean(),
             "masked": F.cross_entropy(letters, batch.asked[guessed])
             if guessed.any()
             else hidden.new_zeros(()),
@@ -110,7 +116,11 @@ class Student(nn.Module):
 
 
 def make_batch(
-    taught: Lessons, rows: list[int], scales: dict[str, Tensor], generator: np.random.Generator
+    taught: Lessons,
+    components: NDArray[np.float32],
+    rows: list[int],
+    scales: dict[str, Tensor],
+    generator: np.random.Generator,
 ) -> Batch:
     """Return a batch of crops, half of them masked with ESM-2's 15 % and 80/10/10 recipe."""
     ids, mask = padded([tokens(taught.crops[i].sequence) for i in rows])
@@ -126,7 +136,7 @@ def make_batch(
     asked = torch.where(chosen, ids, -100)
     read = torch.where(chosen & (kind < 0.8), MASK, ids)
     read = torch.where(chosen & (kind >= 0.9), other, read)
-    return Batch(read, mask, residues, asked, targets)
+    return Batch(read, mask, residues, asked, targets, torch.from_numpy(components[rows]))
 
 
 def batches(taught: Lessons, rows: list[int], seed: int) -> Iterator[list[int]]:
@@ -154,11 +164,11 @@ def rate_at(step: int, steps: int, peak: float) -> float:
     return peak * (0.02 + 0.98 * (1 + math.cos(math.pi * (step - warm) / (steps - warm))) / 2)
 
 
-def validate(student: Student, held_out: list[Batch], mean_weights: Tensor) -> dict[str, float]:
+def validate(student: Student, held_out: list[Batch]) -> dict[str, float]:
     """Return the mean of each loss over the held-out batches."""
     student.eval()
     with torch.no_grad():
-        found = [student.losses(batch, mean_weights) for batch in held_out]
+        found = [student.losses(batch) for batch in held_out]
     student.train()
     return {name: float(np.mean([losses[name].item() for losses in found])) for name in found[0]}
 
@@ -171,13 +181,13 @@ def train(
     With `start`, a model folder, training goes on from its weights and `log` from its last row.
     """
     scales = teacher_scales(taught)
-    # A crop mean spreads less than a residue; weigh so that its error, too, starts at about 1.
-    mean_weights = (scales["residue_spread"] / scales["crop_spread"]).square()
+    components = crop_components(taught, len(taught.crops) - VALIDATION_PROTEINS)
     fixed = np.random.default_rng(0)
     every = list(range(len(taught.crops)))
     learnt, kept = every[:-VALIDATION_PROTEINS], every[-VALIDATION_PROTEINS:]
     held_out = [
-        make_batch(taught, kept[i : i + 20], scales, fixed) for i in range(0, len(kept), 20)
+        make_batch(taught, components, kept[i : i + 20], scales, fixed)
+        for i in range(0, len(kept), 20)
     ]
     student = Student(architecture, SEED)
     done, seen, spent = (0, 0, 0.0) if start is None else last_row(log)
@@ -198,7 +208,7 @@ def train(
             writer.writerow(("step", "tokens", "rate", "residue", "mean", "masked", "wall_s"))
         for step in range(steps + 1):
             if step % LOG_EVERY == 0 or step == steps:
-                found = validate(student, held_out, mean_weights)
+                found = validate(student, held_out)
                 wall = round(time.perf_counter() - started, 1)
                 values = [f"{found[name]:.4f}" for name in ("residue", "mean", "masked")]
                 row = (done + step, seen, f"{rate_at(step, steps, peak):.2e}", *values, wall)
@@ -209,9 +219,9 @@ def train(
                 break
             for group in optimiser.param_groups:
                 group["lr"] = rate_at(step, steps, peak)
-            batch = make_batch(taught, next(stream), scales, generator)
-            losses = student.losses(batch, mean_weights)
-            total = losses["residue"] + losses["mean"] + 0.1 * losses["masked"]
+            batch = make_batch(taught, components, next(stream), scales, generator)
+            losses = student.losses(batch)
+            total = 0.2 * losses["residue"] + losses["mean"] + 0.1 * losses["masked"]
             optimiser.zero_grad(set_to_none=True)
             total.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(student.parameters(), 1.0)

@@ -173,7 +173,7 @@ def parity_gates(checks: Sequence[ParityCheck]) -> list[Gate]:
                     lower=None,
                     upper=None,
                     decision=Decision.PASS if check.passed else Decision.FAIL,
-                    reason=f"{check.sentence} {check.value:.3g}, {sign} {check.limit:g}",
+                    reason=f"{check.sentence} {check.value:.6g}, {sign} {check.limit:g}",
                 )
             )
     return lines
