@@ -51,6 +51,7 @@ def embed(options: argparse.Namespace) -> int:
     """Embed a FASTA file into a folder of shards."""
     if not options.fasta.is_file():
         raise InputError(f"{options.fasta}: no such file; give a FASTA file, plain or gzip")
+    features.claim_folder(options.output)  # refused before gigabytes of weights are loaded
     embedder = load(
         options.embedder,
         runtime=options.runtime,

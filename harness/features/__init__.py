@@ -12,7 +12,7 @@ from harness.features.errors import (
 )
 from harness.features.extraction import ExtractionSummary, extract
 from harness.features.fasta import FastaSurvey, Record, read_fasta, survey_fasta
-from harness.features.folders import EmbeddingFolder, open_folder
+from harness.features.folders import EmbeddingFolder, claim_folder, open_folder
 from harness.features.frames import FrameId, contig_of
 from harness.features.labels import CLASSES, Labels, join_labels, read_labels
 from harness.features.manifest import Manifest, Part, part_of, read_manifest
@@ -45,6 +45,7 @@ __all__ = [
     "ShardCorrupt",
     "StrictRejection",
     "block_labels",
+    "claim_folder",
     "contig_of",
     "extract",
     "join_labels",

@@ -8,7 +8,7 @@ from pathlib import Path
 from embedders.errors import InputError
 from harness.files import write_text_atomically
 from harness.report.page import markdown
-from harness.report.tables import comparison_table, gate_table, to_csv, verdict_line
+from harness.report.tables import ROUNDING_NOTE, comparison_table, gate_table, to_csv, verdict_line
 from harness.results import COMPARISON_FILE, Comparison
 
 CSV_FILE = "comparison.csv"
@@ -55,7 +55,7 @@ def terminal_summary(comparison: Comparison, folder: Path) -> str:
             comparison.spec.title or comparison.spec.name,
             comparison_table(comparison, "simple"),
             gate_table(comparison, "simple"),
-            f"Measured on {comparison.provenance.machine.sentence()}",
+            f"Measured on {comparison.provenance.machine.sentence()}. {ROUNDING_NOTE}",
             "\n".join(f"  {file}" for file in files),
             verdict_line(comparison),
         ]

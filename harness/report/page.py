@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tabulate import tabulate
 
-from harness.report.tables import comparison_table, gate_table, verdict_line
+from harness.report.tables import ROUNDING_NOTE, comparison_table, gate_table, verdict_line
 from harness.results import Comparison
 from harness.spec import ArmName
 
@@ -43,7 +43,8 @@ def _reading(comparison: Comparison) -> str:
         f"Rates are out of fold ({plan.folds} folds by group, never by row), mean over "
         f"{len(plan.seeds)} retraining seeds ({', '.join(map(str, plan.seeds))}), threshold 0.5. "
         "Host memory and device memory were read in a process of each arm's own. The paired "
-        "speed-up has a 95% interval over interleaved rounds; `not measured` is never a pass."
+        "speed-up has a 95% interval over interleaved rounds; `not measured` is never a pass. "
+        f"{ROUNDING_NOTE}"
     )
 
 

@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass, fields
-from statistics import median
+from statistics import geometric_mean
 
 from tabulate import tabulate
 
@@ -14,6 +14,7 @@ from harness.results import Comparison, Gate, find
 from harness.spec import ArmName
 
 NOT_MEASURED = "not measured"
+ROUNDING_NOTE = "Changes are computed before rounding."
 SHOWN_METRICS = (
     ("accuracy", "accuracy"),
     ("sensitivity", "recall"),
@@ -138,10 +139,10 @@ def _speed_rows(comparison: Comparison) -> Iterator[Row]:
     paired = comparison.speedup
     yield Row(
         section="Speed",
-        quantity="paired rounds, median",
+        quantity="paired rounds, geometric mean",
         unit="s",
-        baseline=None if paired is None else median(paired.baseline_s),
-        candidate=None if paired is None else median(paired.candidate_s),
+        baseline=None if paired is None else geometric_mean(paired.baseline_s),
+        candidate=None if paired is None else geometric_mean(paired.candidate_s),
         change=None if paired is None else paired.ratio,
         kind="speed-up",
         lower=None if paired is None else paired.lower,

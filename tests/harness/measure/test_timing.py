@@ -84,6 +84,9 @@ def test_interval_is_students_t_of_the_log_ratios() -> None:
     assert math.log(result.lower) == pytest.approx(expected.low)
     assert math.log(result.upper) == pytest.approx(expected.high)
     assert result.ratio == pytest.approx(stats.gmean([a / b for a, b in pairs]))
+    # what a table shows beside it: the two geometric means give the same ratio
+    means = stats.gmean(result.baseline_s) / stats.gmean(result.candidate_s)
+    assert result.ratio == pytest.approx(means)
 
 
 def test_swapping_the_arms_inverts_the_speed_up() -> None:

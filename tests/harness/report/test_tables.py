@@ -25,6 +25,8 @@ def test_ratios_and_differences_follow_from_the_two_figures() -> None:
             continue
         if row.kind == "ratio":
             assert row.change == pytest.approx(row.candidate / row.baseline)
+        elif row.kind == "speed-up":
+            assert row.change == pytest.approx(row.baseline / row.candidate)
         elif row.kind == "difference":
             assert row.change == pytest.approx(row.candidate - row.baseline)
 
@@ -33,7 +35,11 @@ def test_rows_show_widths_speed_memory_and_rates() -> None:
     table = comparison_table(comparison(), "github")
     assert cells(table, "merged width")[2:4] == ["24", "14"]
     assert cells(table, "throughput, median round")[2:] == ["100", "200", "2.00×"]
-    assert cells(table, "paired rounds, median")[2:] == ["1", "0.500", "2.00× [1.90, 2.10] faster"]
+    assert cells(table, "paired rounds, geometric mean")[2:] == [
+        "1",
+        "0.500",
+        "2.00× [1.90, 2.10] faster",
+    ]
     assert cells(table, "host peak RSS")[2:] == ["400", "300", "0.75×"]
     assert cells(table, "sensitivity")[2:] == ["0.910", "0.890", "-0.020"]
 
