@@ -14,6 +14,8 @@ from pathlib import Path
 import psutil
 import torch
 
+ROOT = Path(__file__).resolve().parent.parent
+"""The folder that holds the packages: a checkout, or where the wheel was installed."""
 NOT_INSTALLED = "not installed"
 PACKAGES = ("embedders", "classifier", "harness", "benchmarks")
 LIBRARIES = (
@@ -86,19 +88,18 @@ def collect(command: str, inputs: tuple[Path, ...], started: datetime) -> Proven
     started
         When the run began, with a time zone.
     """
-    root = Path(__file__).resolve().parent.parent
-    commit = _git(root, "rev-parse", "HEAD")
-    status = _git(root, "status", "--porcelain")
+    commit = _git("rev-parse", "HEAD")
+    status = _git("status", "--porcelain")
     return Provenance(
         started=started.astimezone(UTC).isoformat(timespec="seconds"),
         command=command,
         commit=commit,
         dirty=None if status is None else bool(status),
-        code_sha256=_code_sha256(root),
+        code_sha256=_code_sha256(),
         python=platform.python_version(),
         libraries=tuple((name, library_version(name)) for name in LIBRARIES),
         machine=machine(),
-        inputs=tuple((_shown(path, root), sha256(path)) for path in inputs),
+        inputs=tuple((portable(path), sha256(path)) for path in inputs),
     )
 
 
@@ -124,19 +125,28 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _code_sha256(root: Path) -> str:
+def portable(path: Path) -> str:
+    """Name a file as it is called on any machine: by its place in the project, or its last part.
+
+    Examples
+    --------
+    >>> portable(Path(__file__))
+    'harness/provenance.py'
+    >>> portable(Path("/anywhere/proteins.faa"))
+    'proteins.faa'
+    """
+    resolved = path.resolve()
+    inside = resolved.is_relative_to(ROOT)
+    return resolved.relative_to(ROOT).as_posix() if inside else path.name
+
+
+def _code_sha256() -> str:
     digest = hashlib.sha256()
     for package in PACKAGES:
-        for source in sorted((root / package).rglob("*.py")):
-            digest.update(source.relative_to(root).as_posix().encode())
+        for source in sorted((ROOT / package).rglob("*.py")):
+            digest.update(source.relative_to(ROOT).as_posix().encode())
             digest.update(hashlib.sha256(source.read_bytes()).digest())
     return digest.hexdigest()
-
-
-def _shown(path: Path, root: Path) -> str:
-    """Show a path inside the project relative to it, any other by its name only."""
-    resolved = path.resolve()
-    return resolved.relative_to(root).as_posix() if resolved.is_relative_to(root) else path.name
 
 
 def library_version(distribution: str) -> str:
@@ -147,13 +157,13 @@ def library_version(distribution: str) -> str:
         return NOT_INSTALLED
 
 
-def _git(root: Path, *arguments: str) -> str | None:
+def _git(*arguments: str) -> str | None:
     """Ask git about the project's own checkout; None where there is none."""
-    if not (root / ".git").exists():
+    if not (ROOT / ".git").exists():
         return None
     try:
         answer = subprocess.run(
-            ["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True
+            ["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=True
         )
     except (OSError, subprocess.CalledProcessError):
         return None

@@ -20,7 +20,7 @@ from cattrs.errors import BaseValidationError
 from embedders import EmbedderSpec
 from embedders.errors import InputError
 from harness.files import write_text_atomically
-from harness.provenance import Provenance
+from harness.provenance import Provenance, portable
 from harness.spec import MigrationSpec
 
 SCHEMA = "embedder-migration/comparison/1"
@@ -278,7 +278,7 @@ def _refuse_constant(name: str) -> float:
 
 def _converter() -> Converter:
     converter = Converter(forbid_extra_keys=True)
-    converter.register_unstructure_hook(Path, lambda path: path.as_posix())
+    converter.register_unstructure_hook(Path, portable)
     converter.register_structure_hook(Path, lambda value, _: Path(value))
     converter.register_unstructure_hook(float, _finite)
     return converter

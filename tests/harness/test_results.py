@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import DEMO
 from harness.results import (
     COMPARISON_FILE,
     ResultsError,
@@ -78,3 +79,15 @@ def test_find_returns_the_match_or_none() -> None:
     rows = comparison().memory
     assert find(rows, arm="candidate") is rows[1]
     assert find(rows, arm="nobody") is None
+
+
+def test_no_path_of_the_machine_is_stored() -> None:
+    original = comparison()
+    elsewhere = tuple(
+        replace(dataset, proteins=Path("/home/me/p.faa"), labels=DEMO.parent / "data" / "l.csv")
+        for dataset in original.spec.datasets
+    )
+    text = to_json(replace(original, spec=replace(original.spec, datasets=elsewhere)))
+    assert "/home/me" not in text
+    assert '"p.faa"' in text
+    assert '"benchmarks/data/l.csv"' in text
