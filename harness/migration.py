@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from classifier import recipe_named
-from embedders import Embedder, Outline, describe
+from embedders import Embedder, Outline, Truncation, describe
 from harness import judge, measure, provenance, report
 from harness.findings import Findings
 from harness.preparation import Preparation
@@ -170,11 +170,17 @@ class Migration:
         seconds = timer(self._work(arm), plan.rounds, plan.warmup_rounds)
         if seconds is None:
             return None
-        counted = self.rounds()[plan.warmup_rounds :]
+        # what is cut off is not embedded, so it is not counted; legacy truncation cuts nothing off
+        spec = self.embedder(arm).spec
+        whole = spec.truncation is Truncation.LEGACY
+        counted = [
+            sum(len(each) if whole else min(len(each), spec.window_residues) for each in sequences)
+            for sequences in self.rounds()[plan.warmup_rounds :]
+        ]
         self.found.throughput[arm] = measure.summarise_rounds(
             arm,
             timer_name,
-            residues=[sum(map(len, sequences)) for sequences in counted],
+            residues=counted,
             sequences=plan.sequences,
             seconds=seconds,
         )

@@ -92,7 +92,7 @@ def summarise_rounds(
     timer
         What held the watch, for the record.
     residues
-        Residues of each round, before truncation; ``sequences`` is the same in every round.
+        Residues of each round that enter the model; ``sequences`` is the same in every round.
     """
     pairs = list(zip(residues, seconds, strict=True))
     return Throughput(

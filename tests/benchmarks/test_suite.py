@@ -13,7 +13,9 @@ import pytest
 
 from harness import provenance
 from harness.cli import main
+from harness.migration import Migration
 from harness.results import EXIT_CODES, Comparison, Decision, read_comparison
+from harness.spec import ArmName
 
 ROOT = Path(__file__).parents[2]
 REAL = ROOT / "migrations" / "esm2-3b_to_fastesm2-650.toml"
@@ -126,6 +128,18 @@ def test_a_whole_small_run_decides_and_a_second_one_overwrites_nothing(tmp_path:
     _, _, second = run_suite(tmp_path, spec, "-k", "widths")
     assert second != first
     assert before == {path: path.read_bytes() for path in first.rglob("*") if path.is_file()}
+
+
+def test_only_residues_that_enter_the_model_are_counted(tmp_path: Path) -> None:
+    spec = small_spec(DEMO, tmp_path)
+    text = (tmp_path / "p.faa").read_text("utf-8")
+    longer = text.splitlines()
+    longer[1::2] = [line * 60 for line in longer[1::2]]  # 1,800 residues and more each
+    (tmp_path / "p.faa").write_text("\n".join(longer) + "\n", "utf-8")
+    migration = Migration.prepare(spec, results=tmp_path / "results", command="")
+    found = migration.throughput(ArmName.CANDIDATE, lambda *_: [1.0, 1.0], timer_name="none")
+    assert found is not None
+    assert found.residues_per_round == (2 * 1024, 2 * 1024)
 
 
 def test_the_command_runs_the_same_migration(
