@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from harness import judge, provenance
 from harness.report import markdown, to_csv
 from harness.results import read_comparison
 
@@ -49,3 +50,19 @@ def test_reference_tables_are_those_of_its_json() -> None:
     comparison = read_comparison(REFERENCE)
     assert (REFERENCE / "report.md").read_text("utf-8") == markdown(comparison)
     assert (REFERENCE / "comparison.csv").read_text("utf-8") == to_csv(comparison)
+
+
+def test_every_rate_of_the_reference_follows_from_its_predictions() -> None:
+    comparison = read_comparison(REFERENCE)
+    assert comparison.classification
+    for file in {item.predictions for item in comparison.classification}:
+        stored = tuple(item for item in comparison.classification if item.predictions == file)
+        path = REFERENCE / file
+        again = judge.summarise(
+            judge.read_predictions(path),
+            arm=stored[0].arm,
+            dataset=stored[0].dataset,
+            file=file,
+            sha256=provenance.sha256(path),
+        )
+        assert again == stored
