@@ -120,6 +120,14 @@ def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
         session.exitstatus = EXIT_CODES[comparison.verdict.decision]
 
 
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Leave no empty folder behind ``--help`` and ``--collect-only``."""
+    if MIGRATION in config.stash:
+        folder = config.stash[MIGRATION].folder
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     config = terminalreporter.config

@@ -179,6 +179,13 @@ def test_a_run_in_part_is_written_and_never_passes(
     assert (run / "comparison.csv").exists()
 
 
+@pytest.mark.parametrize("option", ["--collect-only", "--help"])
+def test_a_run_that_runs_nothing_leaves_nothing(tmp_path: Path, option: str) -> None:
+    code, shown, _ = run_suite(tmp_path, small_spec(DEMO, tmp_path), option)
+    assert code == 0, shown
+    assert not list((tmp_path / "results").glob("*"))
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
