@@ -18,7 +18,6 @@ from harness import features, judge, report
 from harness.migration import Migration
 from harness.results import EXIT_CODES, read_comparison
 
-LABELS = {"viral": 1, "host": 0}
 CONTIG_SUFFIX = ".contigs.csv"
 
 
@@ -77,7 +76,7 @@ def embed(options: argparse.Namespace) -> int:
 
 def merge_features(options: argparse.Namespace) -> int:
     """Join two folders by id."""
-    label = None if options.label is None else LABELS[options.label]
+    label = None if options.label is None else features.CLASSES[options.label]
     merged = features.merge(options.dna, options.protein, options.output, label=label)
     print(f"{options.output}: {_layout(merged)}")
     return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
 
@@ -68,9 +68,8 @@ class Preparation:
             if dataset.dna_features is not None:
                 return features.open_folder(dataset.dna_features).width
             if dataset.nucleotides is not None:
-                embedder = self._load_dna()
-                first = next(self._clean(dataset.nucleotides, embedder))
-                return embedder.embed([first]).shape[1]
+                first = next(self._clean(dataset.nucleotides, self._dna_embedder))
+                return self._dna_embedder.embed([first]).shape[1]
         return 0
 
     def features(self, dataset: Dataset, arm: ArmName, embedder: Embedder) -> LabelledFeatures:
@@ -112,12 +111,18 @@ class Preparation:
             folder = self._folder / "dna" / dataset.name
             plan = self._spec.dna
             self._extract(
-                dataset.nucleotides, self._load_dna(), folder, "dna", dataset, plan.tokens_per_batch
+                dataset.nucleotides,
+                self._dna_embedder,
+                folder,
+                "dna",
+                dataset,
+                plan.tokens_per_batch,
             )
             self._dna[dataset.name] = folder
         return self._dna[dataset.name]
 
-    def _load_dna(self) -> Embedder:
+    @cached_property
+    def _dna_embedder(self) -> Embedder:
         plan = self._spec.dna
         return load(
             plan.embedder,

@@ -19,6 +19,7 @@ from cattrs.errors import BaseValidationError
 
 from embedders import EmbedderSpec
 from embedders.errors import InputError
+from harness.documents import exact_types, read_json
 from harness.files import write_text_atomically
 from harness.provenance import Provenance, portable
 from harness.spec import MigrationSpec
@@ -255,29 +256,16 @@ def read_comparison(folder: Path) -> Comparison:
         If there is none, it is not strict JSON, or it is of another schema.
     """
     path = folder / COMPARISON_FILE
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
-    except OSError as error:
-        raise ResultsError(
-            f"{path}: cannot be read: {error.strerror}; is it a run folder?"
-        ) from error
-    except ValueError as error:
-        raise ResultsError(f"{path}: not strict JSON: {error}") from error
-    found = document.get("schema") if isinstance(document, dict) else None
-    if found != SCHEMA:
-        raise ResultsError(f"{path}: schema is {found!r}, this version reads {SCHEMA!r}")
+    document = read_json(path, schema=SCHEMA, error=ResultsError, remedy="run it again")
     try:
         return _converter().structure(document, Comparison)
     except (BaseValidationError, InputError) as error:
         raise ResultsError(f"{path}: does not follow {SCHEMA}: {error}") from error
 
 
-def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is no JSON number")
-
-
 def _converter() -> Converter:
     converter = Converter(forbid_extra_keys=True)
+    exact_types(converter)
     converter.register_unstructure_hook(Path, portable)
     converter.register_structure_hook(Path, lambda value, _: Path(value))
     converter.register_unstructure_hook(float, _finite)

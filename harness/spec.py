@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
 from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
-from typing import TypeVar
 
 from cattrs import Converter
 from cattrs.errors import ClassValidationError, ForbiddenExtraKeysError, IterableValidationError
 
 from embedders import Truncation
 from embedders.errors import InputError
+from harness.documents import exact_types
 
 SCHEMA = 1
-
-T = TypeVar("T")
 
 
 class ArmName(StrEnum):
@@ -250,25 +248,11 @@ def _converter(folder: Path) -> Converter:
     """Structure strictly: TOML already has types, so nothing is coerced but int to float."""
     converter = Converter(forbid_extra_keys=True)
 
-    converter.register_structure_hook(bool, _exactly(bool, bool))
-    converter.register_structure_hook(int, _exactly(int, int))
-    converter.register_structure_hook(float, _exactly(float, int, float))
-    text = _exactly(str, str)
-    # cattrs asks the hook of str for every StrEnum too, and then wants the member
-    converter.register_structure_hook(str, lambda value, wanted: wanted(text(value, str)))
-    converter.register_structure_hook(Path, lambda value, _: folder / text(value, str))
+    exact_types(converter)
+    converter.register_structure_hook(
+        Path, lambda value, _: folder / converter.structure(value, str)
+    )
     return converter
-
-
-def _exactly(kind: Callable[..., T], *accepted: type) -> Callable[[object, type], T]:
-    """Return a hook that takes a value of the accepted types only; a bool is no int here."""
-
-    def structure(value: object, _: type) -> T:
-        if type(value) not in accepted:
-            raise TypeError(f"expected {accepted[-1].__name__}, got {value!r}")
-        return kind(value)
-
-    return structure
 
 
 def _problems(error: BaseException, where: str) -> Iterator[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -20,6 +20,7 @@ from cattrs.v import format_exception
 
 from embedders.contract import EmbedderSpec
 from embedders.errors import InputError
+from harness.documents import exact_types, read_json
 from harness.features.errors import ManifestError
 from harness.features.shards import Kind
 from harness.files import write_text_atomically
@@ -167,15 +168,7 @@ def read_manifest(folder: Path) -> Manifest:
         If it is missing, no strict JSON, of another schema, or contradicts itself.
     """
     path = folder / MANIFEST_FILE
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
-    except OSError as error:
-        raise ManifestError(f"{path}: cannot be read ({error.strerror})") from error
-    except (ValueError, RecursionError) as error:
-        raise ManifestError(f"{path}: not strict JSON ({error}); make the folder again") from error
-    found = document.get("schema") if isinstance(document, dict) else None
-    if found != SCHEMA:
-        raise ManifestError(f"{path}: schema is {found!r}, this version reads {SCHEMA!r}")
+    document = read_json(path, schema=SCHEMA, error=ManifestError, remedy="make the folder again")
     try:
         return _converter().structure(document, Manifest)
     except BaseValidationError as error:
@@ -187,22 +180,7 @@ def _sentence(error: BaseException, kind: type | None) -> str:
     return str(error) if isinstance(error, ValueError) else format_exception(error, kind)
 
 
-def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is no JSON number")
-
-
 def _converter() -> JsonConverter:
     converter = make_converter(forbid_extra_keys=True)
-
-    def exactly(kind: type) -> Callable[[object, type], object]:
-        def structure(value: object, wanted: type) -> object:
-            if type(value) is not kind:
-                raise ValueError(f"expected {kind.__name__}, got {value!r}")
-            return wanted(value)  # text enumerations are asked for here too
-
-        return structure
-
-    # JSON has types already; cattrs would turn "3" into 3 and 2 into True
-    for kind in (bool, int, str):
-        converter.register_structure_hook(kind, exactly(kind))
+    exact_types(converter)
     return converter

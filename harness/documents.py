@@ -1,0 +1,61 @@
+"""Documents that are read strictly: JSON without NaN, values of exactly the declared types."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from cattrs import Converter
+
+from embedders.errors import InputError
+
+
+def read_json(path: Path, *, schema: str, error: type[InputError], remedy: str) -> dict[str, Any]:
+    """Read a JSON object that names its own schema.
+
+    Raises
+    ------
+    error
+        If the file cannot be read, is no strict JSON (NaN and infinity are none), or is of another
+        schema; the message names the file and, for damage, the remedy.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+    except OSError as problem:
+        raise error(f"{path}: cannot be read ({problem.strerror})") from problem
+    except (ValueError, RecursionError) as problem:
+        raise error(f"{path}: not strict JSON ({problem}); {remedy}") from problem
+    found = document.get("schema") if isinstance(document, dict) else None
+    if found != schema:
+        raise error(f"{path}: schema is {found!r}, this version reads {schema!r}")
+    return dict(document)
+
+
+def exact_types(converter: Converter) -> None:
+    """Let a converter coerce nothing but whole numbers to float.
+
+    JSON and TOML have types already; cattrs alone would turn "3" into 3 and 2 into True.
+    """
+    for kind, accepted in (
+        (bool, (bool,)),
+        (int, (int,)),
+        (float, (int, float)),
+        (str, (str,)),
+    ):
+        converter.register_structure_hook(kind, _exactly(kind, accepted))
+
+
+def _exactly(kind: type, accepted: tuple[type, ...]) -> Callable[[object, type], object]:
+    def structure(value: object, wanted: type) -> object:
+        if type(value) not in accepted:
+            raise ValueError(f"expected {kind.__name__}, got {value!r}")
+        # cattrs asks the hook of str for every StrEnum too, and then wants the member
+        return wanted(value)
+
+    return structure
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is no JSON number")
