@@ -230,3 +230,9 @@ def _write_whole(path: Path, content: bytes) -> None:
         stream.flush()
         os.fsync(stream.fileno())
     part.replace(path)
+    if os.name == "posix":  # elsewhere a folder cannot be opened, and a rename is journalled
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 import torch
 
 from embedders.contract import Cleaned
-from embedders.errors import InputError, RejectedSequence
+from embedders.errors import InputError, RejectedSequence, UnknownName
 
 VOCABULARY: tuple[str, ...] = (
     *("<cls>", "<pad>", "<eos>", "<unk>"),
@@ -172,6 +173,30 @@ def clean_nucleotide(sequence: str) -> Cleaned:
     if not _CLEAN_NUCLEOTIDE.fullmatch(nucleotides):
         raise RejectedSequence(_reason(sequence, nucleotides, _NUCLEOTIDES + "U" + _BLANKS))
     return Cleaned(nucleotides, fixes)
+
+
+CLEANING_POLICIES: Mapping[str, Callable[[str], Cleaned]] = MappingProxyType(
+    {PROTEIN_POLICY: clean_protein, NUCLEOTIDE_POLICY: clean_nucleotide}
+)
+"""Each policy by the name that a spec records."""
+
+
+def cleaning_policy(name: str) -> Callable[[str], Cleaned]:
+    """Look a cleaning policy up by its name.
+
+    Raises
+    ------
+    UnknownName
+        If there is none.
+
+    Examples
+    --------
+    >>> cleaning_policy("esm-clean-1")("mk").residues
+    'MK'
+    """
+    if name not in CLEANING_POLICIES:
+        raise UnknownName("cleaning policy", name, CLEANING_POLICIES)
+    return CLEANING_POLICIES[name]
 
 
 def _drop(text: str, characters: str, fix: str, fixes: Counter[str]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import pickle
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,6 +14,7 @@ import torch
 from embedders.alphabet import VOCABULARY
 from embedders.checkpoints import Architecture
 from embedders.errors import WeightsError
+from embedders.restricted import NotPlain, load_plain
 
 _SINGLE_FILES = ("model.safetensors", "pytorch_model.bin")
 _INDEX_FILES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
@@ -102,7 +102,7 @@ def stored_tensors(
         the hub names it by.
     """
     for path in weight_files(folder):
-        _verify(path, expected_sha256)
+        verify(path, expected_sha256)
         if path.suffix == ".safetensors":
             yield from _read_safetensors(path)
         else:
@@ -141,7 +141,14 @@ def _shards(index: Path) -> list[Path]:
     return [index.parent / name for name in names]
 
 
-def _verify(path: Path, expected: str | None) -> None:
+def verify(path: Path, expected: str | None = None) -> None:
+    """Hash a weight file whose SHA-256 is promised, by its row or by its name in the hub's cache.
+
+    Raises
+    ------
+    WeightsError
+        If it has another one.
+    """
     # the hub's cache names a large file's blob by its SHA-256 and links to it
     blob = path.resolve().name if path.is_symlink() else ""
     promised = expected or (blob if _SHA256_NAME.fullmatch(blob) else None)
@@ -178,11 +185,9 @@ def _read_safetensors(path: Path) -> Iterator[tuple[str, torch.Tensor]]:
 
 def _read_pickle(path: Path) -> Iterator[tuple[str, torch.Tensor]]:
     try:
-        # weights_only: a pickle could run code; mmap: tensors are read as they are used
-        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-        first_line = str(error).partition("\n")[0]
-        raise WeightsError(f"{path} cannot be read as plain tensors: {first_line}") from None
+        state = load_plain(path)
+    except NotPlain as error:
+        raise WeightsError(str(error)) from None
     if not isinstance(state, dict):
         raise WeightsError(f"{path} holds {type(state).__name__}, not tensors by name")
     for name, tensor in state.items():

@@ -19,7 +19,7 @@ from torch import nn
 from embedders.checkpoints import Checkpoint
 from embedders.contract import WeightsIdentity
 from embedders.errors import UnsupportedChoice, WeightsError
-from embedders.files import read_json, sha256_of, weight_files
+from embedders.files import read_json, sha256_of, verify, weight_files
 from embedders.hub import check_revision, download, folder_revision
 from embedders.runtimes.encoder import Placement
 
@@ -34,13 +34,14 @@ class ModelFolder:
     revision: str | None = None
 
     def __post_init__(self) -> None:
-        config = read_json(self.path / "config.json")
-        elsewhere = _foreign_code(config.get("auto_map"))
-        if self.remote_code and elsewhere:
-            raise WeightsError(
-                f"{self.path / 'config.json'} would run code of other repositories, which no "
-                f"revision pins: {', '.join(elsewhere)}"
-            )
+        # a tokenizer may name code of its own
+        for path in (self.path / "config.json", *self.path.glob("tokenizer_config.json")):
+            elsewhere = _foreign_code(read_json(path).get("auto_map"))
+            if self.remote_code and elsewhere:
+                raise WeightsError(
+                    f"{path} would run code of other repositories, which no revision pins: "
+                    f"{', '.join(elsewhere)}"
+                )
 
     def identity(self) -> WeightsIdentity:
         """SHA-256 over names and bytes of weights, configuration and, if it may run, code."""
@@ -93,11 +94,13 @@ def build_model(folder: ModelFolder, placement: Placement, **options: object) ->
     Raises
     ------
     WeightsError
-        If transformers does not know the model, or would leave tensors at random values.
+        If a weight file differs from its hash, transformers does not know the model, or it would
+        leave tensors at random values.
     """
     from transformers import AutoModel  # noqa: PLC0415 - heavy, only here
 
-    weight_files(folder.path)
+    for path in weight_files(folder.path):
+        verify(path)
     try:
         model, report = AutoModel.from_pretrained(
             str(folder.path),
@@ -146,7 +149,7 @@ def _keep_frequencies_float32(model: nn.Module) -> None:
 
 def _foreign_code(auto_map: object) -> list[str]:
     """Entries of an ``auto_map`` that point out of the folder, written ``owner/name--module``."""
-    entries = auto_map.values() if isinstance(auto_map, dict) else ()
+    entries = auto_map.values() if isinstance(auto_map, dict) else (auto_map,)
     flat = [
         str(part)
         for entry in entries

@@ -11,16 +11,19 @@ from typing import NoReturn
 
 from classifier import ClassifierError
 from embedders import InputError
-from harness import commands
+from harness import commands, features
+from harness.report import printable
 
 USAGE_ERROR = 2
+RESUMED = ("embed", "merge")
 
 
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line; the whole usage is one ``--help`` away."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(USAGE_ERROR, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+        said = printable(message)  # it repeats what was typed, or pasted
+        self.exit(USAGE_ERROR, f"{self.prog}: error: {said} (see {self.prog} --help)\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,7 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _complain(options.command, f"{where}{error.strerror or error}")
         return USAGE_ERROR
     except KeyboardInterrupt:
-        _complain(options.command, "interrupted")
+        resumed = "; the same command goes on from there" if options.command in RESUMED else ""
+        _complain(options.command, f"interrupted{resumed}")
         return 130
 
 
@@ -73,7 +77,29 @@ def build_parser() -> argparse.ArgumentParser:
     )
     listing.add_argument("--json", action="store_true", help="print JSON")
 
-    doctor = command("doctor", commands.doctor, "Say what works on this machine.", "harness doctor")
+    doctor = command(
+        "doctor",
+        commands.doctor,
+        "Say what works on this machine; exit 1 if what a run needs is missing.",
+        "harness doctor migrations/esm2-3b_to_fastesm2-650.toml -o results",
+    )
+    doctor.add_argument(
+        "spec", type=Path, nargs="?", metavar="SPEC.toml", help="a run to be ready for"
+    )
+    doctor.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("results"),
+        metavar="DIR",
+        help="where it would write (default: results)",
+    )
+    doctor.add_argument(
+        "--sequences",
+        type=_positive,
+        metavar="N",
+        help="disk for so many (default: those of SPEC.toml's data, or 10,000)",
+    )
     doctor.add_argument("--json", action="store_true", help="print JSON")
 
     embed = command(
@@ -84,7 +110,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     embed.add_argument("fasta", type=Path, metavar="IN.fa[.gz]")
     embed.add_argument("--embedder", required=True, metavar="NAME", help="see 'harness list'")
-    _add_output(embed, "folder for shards and manifest, empty or new")
+    _add_output(embed, "folder for shards and manifest: empty, new, or begun by the same command")
     embed.add_argument("--runtime", help="default: the embedder's own")
     embed.add_argument(
         "--weights", default=None, help="hub (default), mini, random[:SEED], or a folder"
@@ -99,6 +125,14 @@ def build_parser() -> argparse.ArgumentParser:
     )
     embed.add_argument("--tokens-per-batch", type=_positive, default=4096, metavar="N")
     embed.add_argument("--shard-size", type=_positive, default=10_000, metavar="N")
+    _add_format(embed)
+    embed.add_argument(
+        "--batch-timeout",
+        type=_seconds,
+        default=features.DEFAULT_TIMEOUT_S,
+        metavar="S",
+        help="seconds after which a batch counts as hung and is tried again (default 3600)",
+    )
     embed.add_argument("--strict", action="store_true", help="stop at the first rejected record")
 
     merge = command(
@@ -109,8 +143,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     merge.add_argument("dna", type=Path, metavar="DNA_DIR")
     merge.add_argument("protein", type=Path, metavar="PROTEIN_DIR")
-    _add_output(merge, "folder for merged shards, empty or new")
+    _add_output(merge, "folder for merged shards: empty, new, or begun by the same command")
     merge.add_argument("--label", choices=["viral", "host"], help="one label for all rows")
+    _add_format(merge)
 
     train = command(
         "train",
@@ -171,6 +206,25 @@ def _add_output(parser: argparse.ArgumentParser, text: str) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help=text)
 
 
+def _add_format(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--format",
+        default="pt",
+        choices=[each.value for each in features.Format],
+        help="pt (default): the original pipeline's; safetensors: no pickle",
+    )
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+    return value
+
+
 def _positive(text: str) -> int:
     try:
         value = int(text)
@@ -182,7 +236,7 @@ def _positive(text: str) -> int:
 
 
 def _complain(command: str, message: str) -> None:
-    line = " ".join(message.split())
+    line = printable(" ".join(message.split()))
     colour = sys.stderr.isatty() and "NO_COLOR" not in os.environ
     label = "\033[31merror\033[0m" if colour else "error"
     print(f"harness {command}: {label}: {line}", file=sys.stderr)

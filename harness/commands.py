@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import shlex
 import sys
-from dataclasses import asdict
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 
 import classifier
-from embedders import InputError, load
+from embedders import Embedder, InputError, checkpoint, load
 from embedders import list_embedders as embedder_rows
+from harness import cells, features, judge, report
 from harness import doctor as examination
-from harness import features, judge, report
+from harness.files import write_atomically
 from harness.migration import Migration
 from harness.results import EXIT_CODES, read_comparison
 
 CONTIG_SUFFIX = ".contigs.csv"
+EVENTS_SHOWN = 20
 
 
 def list_embedders(options: argparse.Namespace) -> int:
@@ -33,25 +36,41 @@ def list_embedders(options: argparse.Namespace) -> int:
 
 
 def doctor(options: argparse.Namespace) -> int:
-    """Print what works here; absent GPUs are told, not counted as faults."""
-    findings = examination.examine()
-    if options.json:
-        print(json.dumps([asdict(finding) for finding in findings], indent=1))
-        return 0
-    rows = [
-        ["works" if item.works else "no", item.subject, item.found, item.remedy]
-        for item in findings
-    ]
-    print(report.plain_table(rows, ("", "what", "found", "what to do")))
-    return 0
+    """Print what works here; exit 1 if something that is needed is missing."""
+    found = examination.examine(options.spec, output=options.output, sequences=options.sequences)
+    print(json.dumps(found.document(), indent=1) if options.json else examination.screen(found))
+    return 0 if found.ok else 1
 
 
 def embed(options: argparse.Namespace) -> int:
     """Embed a FASTA file into a folder of shards."""
     if not options.fasta.is_file():
         raise InputError(f"{options.fasta}: no such file; give a FASTA file, plain or gzip")
-    features.claim_folder(options.output)  # refused before gigabytes of weights are loaded
-    embedder = load(
+    features.check_store(options.output)
+    with _embedder(options) as embedder:
+        summary = features.extract(
+            options.fasta,
+            embedder,
+            options.output,
+            tokens_per_batch=options.tokens_per_batch,
+            shard_size=options.shard_size,
+            shard_format=options.format,
+            strict=options.strict,
+        )
+    for event in summary.events[:EVENTS_SHOWN]:
+        print(f"note: {report.printable(event)}", file=sys.stderr)
+    if len(summary.events) > EVENTS_SHOWN:
+        more = len(summary.events) - EVENTS_SHOWN
+        print(f"note: {more:,} more in {options.output / features.JOURNAL_FILE}", file=sys.stderr)
+    print(summary.sentence())
+    return 0
+
+
+@contextmanager
+def _embedder(options: argparse.Namespace) -> Iterator[Embedder]:
+    """Offer the embedder asked for: with weights in a process of its own, loaded when needed."""
+    loader = partial(
+        load,
         options.embedder,
         runtime=options.runtime,
         weights=options.weights,
@@ -62,22 +81,19 @@ def embed(options: argparse.Namespace) -> int:
         remote_code=options.remote_code,
         revision=options.revision,
     )
-    summary = features.extract(
-        options.fasta,
-        embedder,
-        options.output,
-        tokens_per_batch=options.tokens_per_batch,
-        shard_size=options.shard_size,
-        strict=options.strict,
-    )
-    print(summary.sentence())
-    return 0
+    if checkpoint(options.embedder).parameters == 0:
+        yield loader()  # nothing in it can hang or outgrow the memory
+        return
+    with closing(features.Worker(loader, timeout_s=options.batch_timeout)) as worker:
+        yield worker
 
 
 def merge_features(options: argparse.Namespace) -> int:
     """Join two folders by id."""
     label = None if options.label is None else features.CLASSES[options.label]
-    merged = features.merge(options.dna, options.protein, options.output, label=label)
+    merged = features.merge(
+        options.dna, options.protein, options.output, label=label, shard_format=options.format
+    )
     print(f"{options.output}: {_layout(merged)}")
     return 0
 
@@ -160,7 +176,7 @@ def check(options: argparse.Namespace) -> int:
     )
     verdict = judge.decide(gates)
     print(report.gates_as_table(gates, "simple"))
-    print(f"{verdict.decision} - {verdict.reason}")
+    print(report.printable(f"{verdict.decision} - {verdict.reason}"))
     return EXIT_CODES[verdict.decision]
 
 
@@ -176,11 +192,15 @@ def _layout(folder: features.EmbeddingFolder) -> classifier.FeatureLayout:
 def _write_scores(
     path: Path, key: str, names: list[str] | tuple[str, ...], scores: list[float]
 ) -> None:
-    with path.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow([key, "probability", "prediction"])
-        for name, score in zip(names, scores, strict=True):
-            writer.writerow([name, score, "viral" if score >= 0.5 else "host"])
+    def write(partial: Path) -> None:
+        with partial.open("w", encoding="utf-8", newline="") as stream:
+            stream.write(cells.line((key, "probability", "prediction")))
+            stream.writelines(
+                cells.line((name, score, "viral" if score >= 0.5 else "host"))
+                for name, score in zip(names, scores, strict=True)
+            )
+
+    write_atomically(path, write)
 
 
 def _cell(value: object) -> str:

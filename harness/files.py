@@ -50,6 +50,49 @@ def write_text_atomically(path: Path, text: str) -> None:
     write_atomically(path, write)
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it where they are missing, and flush their names to the disk.
+
+    Raises
+    ------
+    OSError
+        If the disk refuses, or a file has the name.
+    """
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for each in missing:
+        _flush_folder(each.parent)
+
+
+def set_aside(path: Path, place: Path) -> Path:
+    """Move a file into the folder ``place``, numbered if its name is taken; return where it went.
+
+    Raises
+    ------
+    OSError
+        If the disk refuses.
+    """
+    make_folder(place)
+    taken = sum(1 for each in place.iterdir() if each.name.startswith(f"{path.name}."))
+    target = place / f"{path.name}.{taken + 1}"
+    path.replace(target)
+    _flush_folder(place)
+    _flush_folder(path.parent)
+    return target
+
+
+def remove_partials(folder: Path) -> None:
+    """Remove what writers that were killed have left in a folder; nobody else may be writing there.
+
+    Raises
+    ------
+    OSError
+        If the disk refuses.
+    """
+    for path in folder.glob(f".*{PARTIAL_SUFFIX}"):
+        path.unlink()
+
+
 def _flush_folder(folder: Path) -> None:
     if os.name != "posix":  # elsewhere a folder cannot be opened, and a rename is journalled
         return

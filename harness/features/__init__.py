@@ -1,6 +1,7 @@
 """From FASTA to shards of vectors, and from shards to what a classifier takes."""
 
 from harness.features.errors import (
+    EmbedderBroken,
     FastaError,
     FeaturesError,
     FolderError,
@@ -9,21 +10,29 @@ from harness.features.errors import (
     MergeError,
     ShardCorrupt,
     StrictRejection,
+    WorkerHung,
 )
 from harness.features.extraction import ExtractionSummary, extract
 from harness.features.fasta import FastaSurvey, Record, read_fasta, survey_fasta
-from harness.features.folders import EmbeddingFolder, claim_folder, open_folder
+from harness.features.folders import EmbeddingFolder, open_folder
 from harness.features.frames import FrameId, contig_of
+from harness.features.journal import JOURNAL_FILE
 from harness.features.labels import CLASSES, Labels, join_labels, read_labels
 from harness.features.manifest import Manifest, Part, part_of, read_manifest
 from harness.features.matrices import Features, block_labels, load_features, merged_blocks
 from harness.features.merge import merge, repack
 from harness.features.rejects import Reject, read_rejects
-from harness.features.shards import DEFAULT_SHARD_SIZE, Kind, Shard, read_shard, write_shard
+from harness.features.shard_files import Format, read_shard, write_shard
+from harness.features.shards import DEFAULT_SHARD_SIZE, Kind, Shard
+from harness.features.store import check_store
+from harness.features.worker import DEFAULT_TIMEOUT_S, Worker
 
 __all__ = [
     "CLASSES",
     "DEFAULT_SHARD_SIZE",
+    "DEFAULT_TIMEOUT_S",
+    "JOURNAL_FILE",
+    "EmbedderBroken",
     "EmbeddingFolder",
     "ExtractionSummary",
     "FastaError",
@@ -31,6 +40,7 @@ __all__ = [
     "Features",
     "FeaturesError",
     "FolderError",
+    "Format",
     "FrameId",
     "Kind",
     "Labels",
@@ -44,8 +54,10 @@ __all__ = [
     "Shard",
     "ShardCorrupt",
     "StrictRejection",
+    "Worker",
+    "WorkerHung",
     "block_labels",
-    "claim_folder",
+    "check_store",
     "contig_of",
     "extract",
     "join_labels",

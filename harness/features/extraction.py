@@ -5,36 +5,36 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import NoReturn
 
-import torch
+from tqdm import tqdm
 
 from embedders.batching import plan_batches
-from embedders.contract import DEFAULT_TOKENS_PER_BATCH, Cleaned, Embedder, EmbedderSpec, Truncation
-from embedders.errors import InputError, RejectedSequence
-from harness.features.errors import FastaError, StrictRejection
-from harness.features.fasta import Record, read_fasta, survey_fasta
-from harness.features.folders import add_shard, begin_folder, claim_folder
-from harness.features.manifest import (
-    Manifest,
-    Source,
-    library_versions,
-    part_of,
-    write_manifest,
-)
-from harness.features.rejects import REJECTS_FILE, Reject, write_rejects
+from embedders.contract import DEFAULT_TOKENS_PER_BATCH, Embedder
+from embedders.errors import InputError
+from harness.features.admission import admit
+from harness.features.embedding import embed_rows
+from harness.features.errors import EmbedderBroken, StrictRejection, WorkerHung, show_id
+from harness.features.fasta import FastaSurvey, Record, read_fasta, survey_fasta
+from harness.features.manifest import Budget, Manifest, Source, library_versions, part_of
+from harness.features.rejects import REJECTS_FILE, Reject, read_rejects
+from harness.features.shard_files import Format
 from harness.features.shards import DEFAULT_SHARD_SIZE, Kind, Shard
+from harness.features.store import Store, check_store, open_store
+from harness.features.worker import Worker
 
 
 @dataclass(frozen=True, slots=True)
 class ExtractionSummary:
     """What a run did; every record that came in was embedded or rejected.
 
-    ``residues`` counts those of the embedded records after cleaning; ``elapsed_s`` is wall time
-    from the first record to the finished folder.
+    ``resumed`` counts the records that an earlier run had done; ``residues`` those of the embedded
+    records after cleaning; ``elapsed_s`` is the wall time of this run, from the surveyed file to
+    the finished folder. ``events`` are sentences on what went wrong and was handled.
     """
 
     folder: Path
@@ -44,7 +44,10 @@ class ExtractionSummary:
     residues: int
     shards: int
     elapsed_s: float
+    resumed: int = 0
+    tokens_per_batch: int = DEFAULT_TOKENS_PER_BATCH
     fixes: Counter[str] = field(default_factory=Counter)
+    events: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.records != self.embedded + self.rejected:
@@ -53,29 +56,15 @@ class ExtractionSummary:
                 f"{self.rejected} rejected"
             )
 
-    @property
-    def residues_per_s(self) -> float:
-        """Residues embedded per second of wall time."""
-        return self.residues / self.elapsed_s
-
     def sentence(self) -> str:
         """Return the one line that ends a run."""
         fixed = f", {self.fixes.total():,} characters fixed" if self.fixes else ""
         listed = f" (listed in {self.folder / REJECTS_FILE})" if self.rejected else ""
+        before = f"; {self.resumed:,} of them were done before" if self.resumed else ""
         return (
             f"{self.records:,} records = {self.embedded:,} embedded + {self.rejected:,} rejected"
-            f"{listed}{fixed}; {self.residues:,} residues in {self.elapsed_s:.1f} s"
+            f"{listed}{fixed}; {self.residues:,} residues in {self.elapsed_s:.1f} s{before}"
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _Window:
-    """The outcome of one window of records: at most one shard, and what was left out."""
-
-    shard: Shard | None
-    rejects: tuple[Reject, ...]
-    residues: int
-    fixes: Counter[str]
 
 
 def extract(
@@ -85,16 +74,21 @@ def extract(
     *,
     tokens_per_batch: int = DEFAULT_TOKENS_PER_BATCH,
     shard_size: int = DEFAULT_SHARD_SIZE,
+    shard_format: Format | str = Format.PT,
     strict: bool = False,
     progress: bool | None = None,
 ) -> ExtractionSummary:
-    """Embed every record of a FASTA file into a new folder of shards with a manifest.
+    """Embed every record of a FASTA file into a folder of shards with a manifest.
 
     The file is read once to the end before anything is written, so that a fault in its last
     record stops the run at its start. Then a window of ``shard_size`` records at a time is
     cleaned, embedded in batches of like length, and written as one shard in input order; memory
-    does not grow with the file, ids aside. A rejected record leaves its window's shard a row
-    shorter and is listed in ``rejects.csv``.
+    does not grow with the file. A rejected record leaves its window's shard a row shorter and is
+    listed in ``rejects.csv``.
+
+    A run that ended early, however it ended, is resumed by the same call: windows that stand are
+    verified and kept, the others are made. On the same machine with the same budget the outcome is
+    that of an unbroken run, byte for byte.
 
     Parameters
     ----------
@@ -103,11 +97,14 @@ def extract(
     embedder
         Whose :meth:`~embedders.contract.Embedder.clean` and ``embed`` are used.
     folder
-        Missing or empty; baseline and candidate each have their own.
+        Missing, empty, or begun by an equal run; baseline and candidate each have their own.
     tokens_per_batch
-        Budget of one forward pass, padding, BOS and EOS included.
+        Budget of one forward pass, padding, BOS and EOS included. Where memory runs out, the
+        failed batch is halved, and the smaller budget is kept for the rest.
     shard_size
         Records per shard, at least 1.
+    shard_format
+        ``pt`` (the original pipeline's) or ``safetensors``.
     strict
         Stop at the first record that has to be rejected, before anything is written if the
         cleaning policy refuses it.
@@ -117,62 +114,136 @@ def extract(
     Raises
     ------
     FastaError
-        If the file as a whole cannot be trusted.
+        If the file as a whole cannot be trusted, or changes during the run.
     FolderError
-        If the folder holds anything or cannot be written to.
+        If the folder holds anything else, another writer has it, or it cannot be written to.
     StrictRejection
         With ``strict``, on the first rejected record.
+    EmbedderBroken, WorkerHung
+        If the embedder fails whatever it is given, or does not answer.
     """
-    from tqdm import tqdm  # noqa: PLC0415 - only where a bar is drawn
-
     if shard_size < 1:
         raise InputError(f"shard_size must be at least 1, not {shard_size}")
     plan_batches([], tokens_per_batch)  # refuses a wrong budget before the file is read
+    check_store(folder)
     survey = survey_fasta(fasta)
     if strict:
         for record in read_fasta(fasta):
-            _admit(record, embedder, strict=True)
+            _refuse_strictly(record, admit(record, embedder))
+    plan = _plan(fasta, survey, embedder, shard_size, Format(shard_format))
     started = time.perf_counter()
-    manifest = Manifest(
-        kind=Kind(embedder.spec.modality.value),
-        width=embedder.spec.width,
-        parts=(part_of(embedder.spec),),
-        embedder=embedder.spec,
+    hidden = None if progress is None else not progress
+    with (
+        tqdm(total=survey.records, unit="record", disable=hidden) as bar,
+        open_store(folder, plan, verifying=partial(_show_verifying, bar)) as store,
+    ):
+        run = _Run(store, embedder, tokens_per_batch, strict)
+        if strict:
+            _refuse_listed(store)
+        if store.found < -(-survey.records // shard_size):
+            windows = _windows(read_fasta(fasta, expected=survey), shard_size)
+            for number, records in enumerate(windows):
+                if store.has(number):
+                    run.resumed += len(records)
+                else:
+                    run.embed(number, records)
+                bar.update(len(records))
+        else:
+            run.resumed = survey.records
+            bar.update(survey.records)
+        store.finish()
+        totals = store.manifest.totals
+        summary = ExtractionSummary(
+            folder=folder,
+            records=totals["records"],
+            embedded=totals["embedded"],
+            rejected=totals["rejected"],
+            residues=totals["residues"],
+            shards=len(store.manifest.shards),
+            elapsed_s=time.perf_counter() - started,
+            resumed=run.resumed,
+            tokens_per_batch=run.tokens_per_batch,
+            fixes=store.manifest.fixes,
+            events=(*_aside(store), *run.events),
+        )
+        store.note("finished", summary=summary.sentence())
+    return summary
+
+
+class _Run:
+    """The windows of one run, one after the other, and what it has learnt on the way."""
+
+    def __init__(self, store: Store, embedder: Embedder, asked: int, strict: bool) -> None:
+        self.tokens_per_batch = store.tokens_per_batch(asked)
+        self.resumed = 0
+        self.events: list[str] = []
+        self._store = store
+        self._embedder = embedder
+        self._asked = asked
+        self._strict = strict
+
+    def embed(self, number: int, records: Sequence[Record]) -> None:
+        """Make one window and write it."""
+        rejects: list[Reject] = []
+        fixes: Counter[str] = Counter()
+        kept: list[Record] = []
+        residues: list[str] = []
+        for record in records:
+            fixes.update(record.fixes)
+            admitted = admit(record, self._embedder)
+            if isinstance(admitted, Reject):
+                rejects.append(admitted)
+            else:
+                fixes.update(admitted.fixes)
+                kept.append(record)
+                residues.append(admitted.residues)
+        try:
+            done = embed_rows(residues, self._embedder, self.tokens_per_batch)
+        except EmbedderBroken as error:
+            met = [kept[row] for row in error.rows]
+            raise EmbedderBroken(f"{_named(met or kept)}: {error}") from error
+        except WorkerHung as error:
+            raise WorkerHung(f"{_named(kept)}: {error}") from error
+        finally:
+            # told even if the run ends here
+            self._tell(self._embedder.take_events() if isinstance(self._embedder, Worker) else ())
+        self._tell(done.events)
+        self.tokens_per_batch = done.tokens_per_batch
+        for row, reason in done.refused.items():
+            rejects.append(Reject(kept[row].id, kept[row].number, reason))
+        rejects.sort(key=lambda reject: reject.position)
+        if self._strict and rejects:
+            _refuse_strictly(records[rejects[0].position - records[0].number], rejects[0])
+        kind = Kind(self._embedder.spec.modality.value)
+        ids = tuple(kept[row].id for row in done.rows)
+        self._store.add(
+            number,
+            shard=Shard(kind, ids, done.matrix) if ids else None,
+            rejects=rejects,
+            residues=sum(len(residues[row]) for row in done.rows),
+            fixes=dict(sorted(fixes.items())),
+            budget=Budget(self._asked, self.tokens_per_batch),
+        )
+
+    def _tell(self, events: Sequence[str]) -> None:
+        for event in events:
+            self._store.note("handled", what=event)
+        self.events.extend(events)
+
+
+def _plan(
+    fasta: Path, survey: FastaSurvey, embedder: Embedder, shard_size: int, shard_format: Format
+) -> Manifest:
+    spec = embedder.spec
+    return Manifest(
+        kind=Kind(spec.modality.value),
+        width=spec.width,
+        parts=(part_of(spec),),
+        embedder=spec,
         sources=(Source(fasta.name, survey.sha256, survey.records),),
         shard_size=shard_size,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        format=shard_format,
         versions=library_versions(),
-    )
-    claim_folder(folder)
-    begin_folder(folder, manifest)
-    rejects: list[Reject] = []
-    residues = 0
-    with tqdm(
-        total=survey.records, unit="record", disable=None if progress is None else not progress
-    ) as bar:
-        for number, records in enumerate(_windows(read_fasta(fasta), shard_size)):
-            window = _embed_window(records, embedder, tokens_per_batch, strict=strict)
-            rejects.extend(window.rejects)
-            residues += window.residues
-            manifest = _record(folder, manifest, number, window, len(records))
-            bar.update(len(records))
-    if manifest.records != survey.records:
-        raise FastaError(
-            fasta,
-            f"had {survey.records} records at first and {manifest.records} later",
-            f"leave the file alone during a run, delete {folder} and run again",
-        )
-    write_rejects(folder, rejects)
-    write_manifest(folder, replace(manifest, complete=True))
-    return ExtractionSummary(
-        folder=folder,
-        records=manifest.records,
-        embedded=manifest.embedded,
-        rejected=manifest.rejected,
-        residues=residues,
-        shards=len(manifest.shards),
-        elapsed_s=time.perf_counter() - started,
-        fixes=Counter(manifest.fixes),
     )
 
 
@@ -181,104 +252,41 @@ def _windows(records: Iterator[Record], size: int) -> Iterator[list[Record]]:
         yield window
 
 
-def _embed_window(
-    records: Sequence[Record], embedder: Embedder, tokens_per_batch: int, *, strict: bool
-) -> _Window:
-    rejects: list[Reject] = []
-    fixes: Counter[str] = Counter()
-    kept: list[Record] = []
-    residues: list[str] = []
-    for record in records:
-        admitted = _admit(record, embedder, strict=strict)
-        fixes.update(record.fixes)
-        if isinstance(admitted, Reject):
-            rejects.append(admitted)
-            continue
-        fixes.update(admitted.fixes)
-        kept.append(record)
-        residues.append(admitted.residues)
-    matrix = _embed_rows(residues, embedder, tokens_per_batch)
-    finite = torch.isfinite(matrix).all(dim=1).tolist()
-    for record, good in zip(kept, finite, strict=True):
-        if not good:
-            rejects.append(_refuse(record, _not_finite(embedder.spec), strict=strict))
-    rows = [row for row, good in enumerate(finite) if good]
-    shard = None
-    if rows:
-        ids = tuple(kept[row].id for row in rows)
-        shard = Shard(Kind(embedder.spec.modality.value), ids, matrix[rows])
-    rejects.sort(key=lambda reject: reject.position)
-    return _Window(shard, tuple(rejects), sum(len(residues[row]) for row in rows), fixes)
-
-
-def _admit(record: Record, embedder: Embedder, *, strict: bool) -> Cleaned | Reject:
-    """Clean a record, or say why it is left out."""
-    if not record.sequence:
-        return _refuse(record, "no sequence under the title line", strict=strict)
-    # a '>' behind a '<' is a token written out, which the cleaning policy has its own words for
-    if ">" in record.sequence and "<" not in record.sequence:
-        return _refuse(record, "a '>' inside a line: a line break is missing", strict=strict)
-    if "\0" in record.id:
-        return _refuse(record, "a NUL byte in the id", strict=strict)
-    try:
-        return embedder.clean(record.sequence)
-    except RejectedSequence as rejection:
-        return _refuse(record, rejection.reason, strict=strict)
-
-
-def _refuse(record: Record, reason: str, *, strict: bool) -> Reject:
-    if strict:
-        raise StrictRejection(
-            f"record {record.number} ({record.id!r}): {reason}; mend or remove it, or run without "
-            "--strict to go on without it"
-        )
-    return Reject(record.id, record.number, reason)
-
-
-def _not_finite(spec: EmbedderSpec) -> str:
-    remedy = "; float16 overflows: use bfloat16" if spec.dtype == "float16" else ""
-    return f"its embedding holds NaN or infinity{remedy}"
-
-
-def _embed_rows(residues: Sequence[str], embedder: Embedder, tokens_per_batch: int) -> torch.Tensor:
-    """Embed cleaned sequences in batches of like length; float32 ``(n, d)`` in input order."""
-    spec = embedder.spec
-    window = spec.window_residues if spec.truncation is Truncation.TRUNCATE else None
-    lengths = [len(each[:window]) for each in residues]
-    matrix = torch.empty(len(residues), spec.width)
-    for batch in plan_batches(lengths, tokens_per_batch):
-        matrix[batch] = _embed_batch([residues[row] for row in batch], embedder, tokens_per_batch)
-    return matrix
-
-
-def _embed_batch(
-    residues: Sequence[str], embedder: Embedder, tokens_per_batch: int
-) -> torch.Tensor:
-    """Run one batch; what happens when memory runs out belongs here and nowhere else."""
-    vectors = embedder.embed(residues, tokens_per_batch=tokens_per_batch)
-    expected = (len(residues), embedder.spec.width)
-    if tuple(vectors.shape) != expected or vectors.dtype != torch.float32:
-        raise TypeError(
-            f"{embedder.spec.name} returned {vectors.dtype} {tuple(vectors.shape)} "
-            f"where float32 {expected} is promised"
-        )
-    return vectors
-
-
-def _record(
-    folder: Path, manifest: Manifest, number: int, window: _Window, records: int
-) -> Manifest:
-    """Write a window's shard, then the manifest that vouches for it."""
-    shards = manifest.shards
-    if window.shard is not None:
-        shards = (*shards, add_shard(folder, number, window.shard))
-    grown = replace(
-        manifest,
-        shards=shards,
-        records=manifest.records + records,
-        embedded=sum(shard.rows for shard in shards),
-        rejected=manifest.rejected + len(window.rejects),
-        fixes=dict(Counter(manifest.fixes) + window.fixes),
+def _named(records: Sequence[Record]) -> str:
+    first, last = records[0], records[-1]
+    if len(records) == 1:
+        return f"record {first.number} ({show_id(first.id)})"
+    return (
+        f"among records {first.number} ({show_id(first.id)}) to {last.number} ({show_id(last.id)})"
     )
-    write_manifest(folder, grown)
-    return grown
+
+
+def _refuse_strictly(record: Record, outcome: object) -> None:
+    if isinstance(outcome, Reject):
+        raise StrictRejection(
+            f"record {record.number} ({show_id(record.id)}): {outcome.reason}; mend or remove it, "
+            "or run without --strict to go on without it"
+        )
+
+
+def _refuse_listed(store: Store) -> None:
+    """Hold a strict run to what an earlier, lenient one has left out."""
+    listed = next((each.rejects for each in store.manifest.windows if each.rejects), None)
+    if listed is not None:
+        first = read_rejects(store.folder / listed.file)[0]
+        raise StrictRejection(
+            f"{store.folder}: holds a run that left out record {first.position} "
+            f"({show_id(first.id)}): {first.reason}; choose another folder, or run without --strict"
+        )
+
+
+def _show_verifying(bar: tqdm[NoReturn], done: int, whole: int) -> None:
+    bar.set_description(f"verifying {done:,} of {whole:,}" if done < whole else None)
+
+
+def _aside(store: Store) -> list[str]:
+    return [
+        f"{path.name.rpartition('.')[0]} was not what the manifest promises: it is now {path}, and "
+        "was made again"
+        for path in store.aside
+    ]

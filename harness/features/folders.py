@@ -16,29 +16,18 @@ from harness.features.errors import (
 )
 from harness.features.manifest import (
     MANIFEST_FILE,
+    FileEntry,
     Manifest,
     Part,
-    ShardEntry,
     Source,
     chain_sha256,
     read_manifest,
-    write_manifest,
 )
-from harness.features.shards import Kind, Shard, read_shard, write_shard
+from harness.features.shard_files import read_shard
+from harness.features.shards import Kind, Shard
 from harness.provenance import sha256
 
-SHARD_SUFFIX = ".pt"
-
-
-def shard_name(number: int) -> str:
-    """Return the file name of a shard, counted from 0; ids never become part of a path.
-
-    Examples
-    --------
-    >>> shard_name(7)
-    'shard-00007.pt'
-    """
-    return f"shard-{number:05d}{SHARD_SUFFIX}"
+_ORIGINAL_SUFFIX = ".pt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +102,7 @@ class EmbeddingFolder:
         )
         return Source(self.path.name, digest, rows)
 
-    def _entries(self) -> dict[Path, ShardEntry | None]:
+    def _entries(self) -> dict[Path, FileEntry | None]:
         listed = () if self.manifest is None else self.manifest.shards
         return dict(zip(self.files, listed, strict=True))
 
@@ -141,8 +130,8 @@ def open_folder(path: Path, *, embedder: str = "unrecorded") -> EmbeddingFolder:
         manifest = read_manifest(path)
         if not manifest.complete:
             raise ManifestError(
-                f"{path / MANIFEST_FILE}: the run that wrote this folder did not finish; "
-                "delete the folder and run again"
+                f"{path / MANIFEST_FILE}: the run that writes this folder has not finished; repeat "
+                "its command, which goes on from where it stopped"
             )
         files = tuple(path / entry.file for entry in manifest.shards)
         return EmbeddingFolder(path, manifest.kind, manifest.width, manifest.parts, files, manifest)
@@ -150,52 +139,6 @@ def open_folder(path: Path, *, embedder: str = "unrecorded") -> EmbeddingFolder:
     first = read_shard(files[0])
     parts = (Part(embedder, first.kind, first.width, None),)
     return EmbeddingFolder(path, first.kind, first.width, parts, files)
-
-
-def claim_folder(folder: Path) -> None:
-    """Make an empty folder for a run of its own.
-
-    Raises
-    ------
-    FolderError
-        If it holds anything, is a file, or cannot be made.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        occupied = next(folder.iterdir(), None)
-    except OSError as error:
-        raise FolderError(
-            f"{folder}: cannot be made or read as a folder ({error.strerror}); "
-            "choose another output folder"
-        ) from error
-    if occupied is not None:
-        raise FolderError(
-            f"{folder}: already holds {occupied.name!r}; every run writes into an empty folder of "
-            "its own: choose another, or delete this one"
-        )
-
-
-def begin_folder(folder: Path, manifest: Manifest) -> None:
-    """Write the first, incomplete manifest into a claimed folder.
-
-    Raises
-    ------
-    FolderError
-        If the folder cannot be written to.
-    """
-    try:
-        write_manifest(folder, manifest)
-    except OSError as error:
-        raise FolderError(
-            f"{folder}: cannot be written to ({error.strerror}); choose another output folder"
-        ) from error
-
-
-def add_shard(folder: Path, number: int, shard: Shard) -> ShardEntry:
-    """Write a shard under its number and return its manifest entry."""
-    path = folder / shard_name(number)
-    write_shard(path, shard)
-    return ShardEntry(path.name, len(shard.ids), sha256(path))
 
 
 def check_unique(ids: tuple[str, ...], path: Path) -> None:
@@ -207,7 +150,7 @@ def check_unique(ids: tuple[str, ...], path: Path) -> None:
         )
 
 
-def _verify(path: Path, entry: ShardEntry) -> None:
+def _verify(path: Path, entry: FileEntry) -> None:
     try:
         found = sha256(path)
     except OSError as error:
@@ -221,10 +164,10 @@ def _original_files(path: Path) -> tuple[Path, ...]:
         return (path,)
     if not path.is_dir():
         raise FolderError(f"{path}: there is no such file or folder")
-    files = tuple(sorted(path.glob(f"*{SHARD_SUFFIX}")))
+    files = tuple(sorted(path.glob(f"*{_ORIGINAL_SUFFIX}")))
     if not files:
         raise FolderError(
-            f"{path}: holds neither {MANIFEST_FILE} nor {SHARD_SUFFIX} files; "
+            f"{path}: holds neither {MANIFEST_FILE} nor {_ORIGINAL_SUFFIX} files; "
             "give a folder that `harness embed` or `harness merge` wrote"
         )
     return files

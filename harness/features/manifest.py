@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -22,12 +23,15 @@ from embedders.contract import EmbedderSpec
 from embedders.errors import InputError
 from harness.documents import exact_types, read_json
 from harness.features.errors import ManifestError
+from harness.features.shard_files import Format
 from harness.features.shards import Kind
 from harness.files import write_text_atomically
 
 MANIFEST_FILE = "manifest.json"
-SCHEMA = "embedding-folder/1"
-LIBRARIES = ("torch", "numpy", "biopython")
+SCHEMA = "embedding-folder/2"
+LIBRARIES = ("torch", "numpy", "safetensors")
+_DERIVED = ("fingerprint", "totals")
+_REMEDY = "embed (or merge) into another folder, or delete this one and make it again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +55,8 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class ShardEntry:
-    """One shard: its file name, rows, and the SHA-256 of its bytes."""
+class FileEntry:
+    """One file of the folder: its name, the rows in it, and the SHA-256 of its bytes."""
 
     file: str
     rows: int
@@ -60,9 +64,49 @@ class ShardEntry:
 
     def __post_init__(self) -> None:
         if Path(self.file).name != self.file or self.file in {"", ".", ".."}:
-            raise InputError(f"shard file {self.file!r} must be a plain name inside the folder")
+            raise InputError(f"file {self.file!r} must be a plain name inside the folder")
         if self.rows < 1:
-            raise InputError(f"shard {self.file!r} must have at least 1 row, not {self.rows}")
+            raise InputError(f"file {self.file!r} must have at least 1 row, not {self.rows}")
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What became of one run of neighbouring records: a shard, rejects, or both.
+
+    ``number`` counts windows of the input from 0. ``residues`` are those of the shard's records
+    after cleaning; ``fixes`` counts the characters that each rule of the cleaning policy touched.
+    """
+
+    number: int
+    records: int
+    shard: FileEntry | None
+    rejects: FileEntry | None
+    residues: int = 0
+    fixes: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.number < 0:
+            raise InputError(f"windows are counted from 0, not {self.number}")
+        if self.records != self.embedded + self.rejected:
+            raise InputError(
+                f"window {self.number}: {self.records} records in, but {self.embedded} embedded "
+                f"and {self.rejected} rejected"
+            )
+
+    @property
+    def embedded(self) -> int:
+        """Rows of the shard."""
+        return 0 if self.shard is None else self.shard.rows
+
+    @property
+    def rejected(self) -> int:
+        """Rows of the list of rejects."""
+        return 0 if self.rejects is None else self.rejects.rows
+
+    @property
+    def files(self) -> tuple[FileEntry, ...]:
+        """The shard and the list of rejects, as far as there are."""
+        return tuple(each for each in (self.shard, self.rejects) if each is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +122,21 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class Budget:
+    """Tokens of one forward pass: what the user asked for, and what the memory allowed so far."""
+
+    asked: int
+    in_force: int
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """Everything about a folder but the vectors.
 
-    ``complete`` is False until the last shard stands: such a folder is never read as a whole one.
-    ``embedder`` is None for merged folders, whose ``parts`` name both sides in column order.
+    The same input, embedder and policies give the same manifest, however often the run was broken
+    off; when and where it ran is in the journal. ``complete`` is False until the last window
+    stands: such a folder is never read as a whole one. ``embedder`` is None for merged folders,
+    whose ``parts`` name both sides in column order; so is ``budget``.
     """
 
     kind: Kind
@@ -91,35 +145,88 @@ class Manifest:
     embedder: EmbedderSpec | None
     sources: tuple[Source, ...]
     shard_size: int
-    created: str
-    shards: tuple[ShardEntry, ...] = ()
-    records: int = 0
-    embedded: int = 0
-    rejected: int = 0
+    format: Format = Format.PT
+    windows: tuple[Window, ...] = ()
     complete: bool = False
     label: int | None = None
-    fixes: dict[str, int] = field(default_factory=dict)
+    budget: Budget | None = None
     versions: dict[str, str] = field(default_factory=dict)
     schema: str = SCHEMA
 
     def __post_init__(self) -> None:
         if sum(part.width for part in self.parts) != self.width:
             raise InputError(f"parts {[p.width for p in self.parts]} do not sum to {self.width}")
-        if self.records != self.embedded + self.rejected:
-            raise InputError(
-                f"{self.records} records in, but {self.embedded} embedded and "
-                f"{self.rejected} rejected"
-            )
-        if sum(shard.rows for shard in self.shards) != self.embedded:
-            raise InputError(f"the shards' rows do not sum to {self.embedded} embedded records")
-        names = [shard.file for shard in self.shards]
+        numbers = [window.number for window in self.windows]
+        if numbers != sorted(set(numbers)):
+            raise InputError("windows must be in order, each once")
+        if self.complete and numbers != list(range(len(numbers))):
+            raise InputError(f"said to be complete, but windows are missing among {len(numbers)}")
+        names = [entry.file for window in self.windows for entry in window.files]
         if len(set(names)) != len(names):
-            raise InputError("a shard is listed twice")
+            raise InputError("a file is listed twice")
+
+    @property
+    def shards(self) -> tuple[FileEntry, ...]:
+        """The shards in the order of the input."""
+        return tuple(each.shard for each in self.windows if each.shard is not None)
+
+    @property
+    def totals(self) -> dict[str, int]:
+        """Records in, embedded and rejected, and residues, of the windows that stand."""
+        return {
+            name: sum(getattr(window, name) for window in self.windows)
+            for name in ("records", "embedded", "rejected", "residues")
+        }
+
+    @property
+    def fixes(self) -> Counter[str]:
+        """Characters that each rule of the cleaning policy touched."""
+        counted: Counter[str] = Counter()
+        for window in self.windows:
+            counted.update(window.fixes)
+        return counted
 
     @property
     def content_sha256(self) -> str:
         """SHA-256 over the shards' own, in order: two folders with it equal hold the same."""
         return chain_sha256(shard.sha256 for shard in self.shards)
+
+    def identity(self) -> dict[str, object]:
+        """Return what decides every byte of the shards, by name, as far as one machine goes.
+
+        Two runs may share a folder only if all of it is equal. Not in it: device and budget (the
+        same numbers but for rounding), versions of libraries, and the name of the input.
+        """
+        spec = self.embedder
+        if spec is None:
+            made_of: dict[str, object] = {
+                "parts": [[part.name, part.width, part.sha256] for part in self.parts]
+            }
+        else:
+            made_of = {
+                "embedder": spec.name,
+                "weights": spec.weights.sha256,
+                "runtime": spec.runtime,
+                "dtype": spec.dtype,
+                "truncation": spec.truncation.value,
+                "window of residues": spec.window_residues,
+                "cleaning policy": spec.cleaning_policy,
+                "width": spec.width,
+            }
+        return made_of | {
+            "kind": self.kind.value,
+            "input": [source.sha256 for source in self.sources],
+            "records of the input": [source.records for source in self.sources],
+            "shard size": self.shard_size,
+            "format": self.format.value,
+            "label": self.label,
+        }
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over :meth:`identity`: a folder is resumed only by a run that has the same."""
+        text = json.dumps(self.identity(), sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
 def part_of(spec: EmbedderSpec) -> Part:
@@ -153,8 +260,12 @@ def library_versions() -> dict[str, str]:
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write ``manifest.json``, whole or not at all, as strict JSON."""
-    document = _converter().unstructure(manifest)
+    """Write ``manifest.json``, whole or not at all, as strict JSON.
+
+    ``fingerprint`` and ``totals`` follow from the rest; they are written for whoever reads the file
+    and compared when it is read back.
+    """
+    document = _converter().unstructure(manifest) | _derived(manifest)
     text = json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False)
     write_text_atomically(folder / MANIFEST_FILE, text + "\n")
 
@@ -168,12 +279,23 @@ def read_manifest(folder: Path) -> Manifest:
         If it is missing, no strict JSON, of another schema, or contradicts itself.
     """
     path = folder / MANIFEST_FILE
-    document = read_json(path, schema=SCHEMA, error=ManifestError, remedy="make the folder again")
+    document = read_json(path, schema=SCHEMA, error=ManifestError, remedy=_REMEDY)
+    stated = {name: document.pop(name, None) for name in _DERIVED}
     try:
-        return _converter().structure(document, Manifest)
+        manifest = _converter().structure(document, Manifest)
     except BaseValidationError as error:
         problems = "; ".join(transform_error(error, format_exception=_sentence))
-        raise ManifestError(f"{path}: {problems}; make the folder again") from error
+        raise ManifestError(f"{path}: {problems}; {_REMEDY}") from error
+    for name, value in _derived(manifest).items():
+        if stated[name] != value:
+            raise ManifestError(
+                f"{path}: {name} is {stated[name]!r}, but the rest of it gives {value!r}; {_REMEDY}"
+            )
+    return manifest
+
+
+def _derived(manifest: Manifest) -> dict[str, object]:
+    return {"fingerprint": manifest.fingerprint, "totals": manifest.totals}
 
 
 def _sentence(error: BaseException, kind: type | None) -> str:

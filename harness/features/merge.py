@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from embedders.errors import InputError
-from harness.features.errors import MergeError, list_ids
-from harness.features.folders import (
-    EmbeddingFolder,
-    add_shard,
-    begin_folder,
-    claim_folder,
-    open_folder,
-)
-from harness.features.manifest import Manifest, Source, library_versions, write_manifest
-from harness.features.rejects import Reject, read_rejects, write_rejects
+from harness.features.errors import FolderError, MergeError, list_ids
+from harness.features.folders import EmbeddingFolder, open_folder
+from harness.features.manifest import Manifest, Source, library_versions
+from harness.features.rejects import REJECTS_FILE, Reject, read_rejects
+from harness.features.shard_files import Format
 from harness.features.shards import DEFAULT_SHARD_SIZE, Kind, Shard
+from harness.features.store import check_store, open_store
+from harness.files import make_folder
 
 Rows = tuple[tuple[str, ...], torch.Tensor]
 
@@ -35,6 +31,7 @@ def merge(
     *,
     label: int | None = None,
     shard_size: int = DEFAULT_SHARD_SIZE,
+    shard_format: Format | str = Format.PT,
 ) -> EmbeddingFolder:
     """Write one row per id, its DNA vector and then its protein vector, in the protein's order.
 
@@ -48,11 +45,13 @@ def merge(
     dna, protein
         Opened folders, or paths of folders or single original files.
     out
-        Missing or empty.
+        Missing, empty, or begun by an equal merge, which is then completed.
     label
         1 (viral) or 0 (host) for every row, None for rows to be predicted.
     shard_size
         Rows per merged shard, at least 1.
+    shard_format
+        ``pt`` (the original pipeline's) or ``safetensors``.
 
     Returns
     -------
@@ -65,7 +64,7 @@ def merge(
         If a side is of the wrong kind, or an id is missing or repeated on either side; no shard
         has been written then.
     FolderError
-        If ``out`` holds anything.
+        If ``out`` holds anything else, another writer has it, or it cannot be written to.
     """
     _check_options(label, shard_size)
     left, right = _opened(dna), _opened(protein)
@@ -75,7 +74,8 @@ def merge(
                 f"{side.path}: holds {side.kind} vectors, but the {place} side of a merge is "
                 f"{kind}; give the DNA folder first and the protein folder second"
             )
-    claim_folder(out)
+    check_store(out)
+    make_folder(out)
     with tempfile.TemporaryFile(dir=out, prefix=".dna-", suffix=".partial") as scratch:
         row_of: dict[str, int] = {}
         repeated: dict[str, None] = {}
@@ -84,8 +84,7 @@ def merge(
                 if each in row_of:
                     repeated[each] = None
                 row_of[each] = len(row_of)
-            block.matrix.numpy().tofile(scratch)
-        scratch.flush()
+            _copy(block.matrix, scratch, out)
         if repeated:
             raise MergeError(f"{left.path}: ids that come more than once, {list_ids(repeated)}")
         if not row_of:
@@ -101,7 +100,8 @@ def merge(
             for block in right.blocks(verify=False)  # verified while the ids were compared
         )
         sources = (left.source(len(row_of)), right.source(paired))
-        return _write(out, joined, (left, right), sources, rejects, label, shard_size)
+        plan = _plan((left, right), sources, label, shard_size, Format(shard_format))
+        return _write(out, plan, joined, rejects)
 
 
 def repack(
@@ -110,6 +110,7 @@ def repack(
     *,
     label: int | None = None,
     shard_size: int = DEFAULT_SHARD_SIZE,
+    shard_format: Format | str = Format.PT,
 ) -> EmbeddingFolder:
     """Write one folder alone in the merged form, for a classifier on proteins (or DNA) only.
 
@@ -118,10 +119,10 @@ def repack(
     _check_options(label, shard_size)
     only = _opened(folder)
     count = len(only.ids())  # an id that comes twice is refused before anything is written
-    claim_folder(out)
+    check_store(out)
     rows = ((block.ids, block.matrix) for block in only.blocks(verify=False))
-    sources = (only.source(count),)
-    return _write(out, rows, (only,), sources, _rejects(only), label, shard_size)
+    plan = _plan((only,), (only.source(count),), label, shard_size, Format(shard_format))
+    return _write(out, plan, rows, _rejects(only))
 
 
 def _check_options(label: int | None, shard_size: int) -> None:
@@ -137,7 +138,27 @@ def _opened(side: EmbeddingFolder | Path) -> EmbeddingFolder:
 
 def _rejects(side: EmbeddingFolder) -> tuple[Reject, ...]:
     """Return what a folder of ours left out; files of the original pipeline tell of nothing."""
-    return () if side.manifest is None else read_rejects(side.path)
+    if side.manifest is None:
+        return ()
+    rejects = read_rejects(side.path)
+    promised = side.manifest.totals["rejected"]
+    if len(rejects) != promised:
+        raise FolderError(
+            f"{side.path / REJECTS_FILE}: lists {len(rejects)} records, but the manifest counts "
+            f"{promised}; run the command that wrote the folder again, it makes the list anew"
+        )
+    return rejects
+
+
+def _copy(matrix: torch.Tensor, scratch: IO[bytes], out: Path) -> None:
+    try:
+        matrix.numpy().tofile(scratch)
+        scratch.flush()
+    except OSError as error:
+        raise FolderError(
+            f"{out}: has no room for a copy of the DNA vectors ({error.strerror or error}); free "
+            "some disk and run the same command again"
+        ) from error
 
 
 def _joined(block: Shard, rows: NDArray[np.float32], row_of: dict[str, int]) -> Rows:
@@ -187,40 +208,47 @@ def _check_pairing(
     return count
 
 
-def _write(
-    out: Path,
-    rows: Iterable[Rows],
+def _plan(
     sides: tuple[EmbeddingFolder, ...],
     sources: tuple[Source, ...],
-    rejects: Sequence[Reject],
     label: int | None,
     shard_size: int,
-) -> EmbeddingFolder:
-    manifest = Manifest(
+    shard_format: Format,
+) -> Manifest:
+    return Manifest(
         kind=Kind.MERGED,
         width=sum(side.width for side in sides),
         parts=tuple(part for side in sides for part in side.parts),
         embedder=None,
         sources=sources,
         shard_size=shard_size,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        format=shard_format,
         label=label,
         versions=library_versions(),
     )
-    begin_folder(out, manifest)
-    for number, (ids, matrix) in enumerate(_resized(rows, shard_size)):
-        labels = None if label is None else np.full(len(ids), label, dtype=np.int64)
-        entry = add_shard(out, number, Shard(Kind.MERGED, ids, matrix, labels))
-        written = manifest.embedded + entry.rows
-        manifest = replace(
-            manifest, shards=(*manifest.shards, entry), records=written, embedded=written
-        )
-        write_manifest(out, manifest)
-    unique = {reject.id: reject for reject in rejects}
-    write_rejects(out, tuple(unique.values()))
-    whole = manifest.embedded + len(unique)
-    write_manifest(out, replace(manifest, records=whole, rejected=len(unique), complete=True))
+
+
+def _write(
+    out: Path, plan: Manifest, rows: Iterable[Rows], rejects: Sequence[Reject]
+) -> EmbeddingFolder:
+    """Write rows in shards, and behind them one window of nothing but what both sides left out."""
+    with open_store(out, plan) as store:
+        if not store.manifest.complete:
+            count = 0
+            for number, (ids, matrix) in enumerate(_resized(rows, plan.shard_size)):
+                count = number + 1
+                if not store.has(number):
+                    labels = _labels(plan.label, len(ids))
+                    store.add(number, shard=Shard(Kind.MERGED, ids, matrix, labels))
+            unique = tuple({reject.id: reject for reject in rejects}.values())
+            if unique and not store.has(count):
+                store.add(count, shard=None, rejects=unique)
+        store.finish()
     return open_folder(out)
+
+
+def _labels(label: int | None, rows: int) -> NDArray[np.int64] | None:
+    return None if label is None else np.full(rows, label, dtype=np.int64)
 
 
 def _resized(blocks: Iterable[Rows], size: int) -> Iterator[Rows]:

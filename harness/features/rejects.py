@@ -1,15 +1,16 @@
-"""``rejects.csv``: the records that were left out, and why."""
+"""The records that were left out, and why: one list for each window, one for the folder."""
 
 from __future__ import annotations
 
 import csv
-import io
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness import cells
 from harness.features.errors import FolderError
-from harness.files import write_text_atomically
+from harness.files import write_atomically, write_text_atomically
 
 REJECTS_FILE = "rejects.csv"
 COLUMNS = ("id", "position", "reason")
@@ -24,30 +25,48 @@ class Reject:
     reason: str
 
 
-def write_rejects(folder: Path, rejects: Sequence[Reject]) -> None:
-    """Write ``rejects.csv``, with its title line alone where nothing was rejected."""
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(COLUMNS)
-    table.writerows((reject.id, reject.position, reject.reason) for reject in rejects)
-    write_text_atomically(folder / REJECTS_FILE, text.getvalue())
+def write_rejects(path: Path, rejects: Sequence[Reject]) -> None:
+    """Write a list as CSV with a title line, whole or not at all.
+
+    A text that a spreadsheet would run is written so that it does not (:mod:`harness.cells`).
+    """
+    lines = [",".join(COLUMNS) + "\n"]
+    lines += [cells.line((each.id, each.position, each.reason)) for each in rejects]
+    write_text_atomically(path, "".join(lines))
 
 
-def read_rejects(folder: Path) -> tuple[Reject, ...]:
-    """Read ``rejects.csv`` of a folder.
+def join_rejects(folder: Path, parts: Iterable[Path]) -> None:
+    """Write the folder's ``rejects.csv`` from the lists of its windows, one in memory at a time."""
+
+    def write(partial: Path) -> None:
+        with partial.open("wb") as whole:
+            whole.write((",".join(COLUMNS) + "\n").encode("ascii"))
+            for part in parts:
+                with part.open("rb") as file:
+                    file.readline()  # its title line
+                    shutil.copyfileobj(file, whole)
+
+    write_atomically(folder / REJECTS_FILE, write)
+
+
+def read_rejects(path: Path) -> tuple[Reject, ...]:
+    """Read a list of rejects, or that of a folder.
 
     Raises
     ------
     FolderError
         If there is none, or it is malformed.
     """
-    path = folder / REJECTS_FILE
+    path = path / REJECTS_FILE if path.is_dir() else path
     try:
         with path.open(encoding="utf-8", newline="") as file:
             rows = list(csv.reader(file, strict=True))
         if not rows or tuple(rows[0]) != COLUMNS:
             raise ValueError(f"its columns must be {','.join(COLUMNS)}")
-        return tuple(Reject(each, int(position), reason) for each, position, reason in rows[1:])
+        return tuple(
+            Reject(cells.unguard(name), int(position), cells.unguard(reason))
+            for name, position, reason in rows[1:]
+        )
     except OSError as error:
         raise FolderError(f"{path}: cannot be read ({error.strerror})") from error
     except (csv.Error, ValueError) as error:

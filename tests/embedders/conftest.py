@@ -51,7 +51,7 @@ def dna_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from transformers import BertConfig, BertModel  # noqa: PLC0415
 
     folder = tmp_path_factory.mktemp("dna")
-    tokenizer = Tokenizer(models.BPE(unk_token="[UNK]"))
+    tokenizer = Tokenizer(models.BPE(unk_token="[UNK]"))  # noqa: S106 - a token of a vocabulary
     special = ["[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]"]
     tokenizer.train_from_iterator(
         ["ACGTACGGTTAACCGGATATNRYSWKMBDHV" * 4, "TTTTAACGCGCGATATTAGC" * 4],

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from embedders.alphabet import (
+    CLEANING_POLICIES,
     EOS,
     MASK,
     PADDING,
@@ -16,10 +17,12 @@ from embedders.alphabet import (
     VOCABULARY,
     clean_nucleotide,
     clean_protein,
+    cleaning_policy,
     encode,
     encode_batch,
 )
-from embedders.errors import InputError, RejectedSequence
+from embedders.errors import InputError, RejectedSequence, UnknownName
+from embedders.loading import load
 
 RESIDUES = st.text("ABCDEFGHIKLMNOPQRSTUVWXYZ.-", max_size=60)
 CLEAN = st.text("ABCDEFGHIKLMNOPQRSTUVWXYZ", min_size=1, max_size=60)
@@ -169,3 +172,20 @@ def test_what_the_nucleotide_policy_fixes_and_counts(
 def test_what_the_nucleotide_policy_rejects(sequence: str) -> None:
     with pytest.raises(RejectedSequence):
         clean_nucleotide(sequence)
+
+
+def test_a_cleaning_policy_is_found_by_the_name_that_a_spec_records() -> None:
+    for name, weights, sequence in (
+        ("mini-candidate", None, "mk-tJ*"),
+        ("esm2-8m", "random", "mk-tJ*"),
+        ("kmer4", None, "acg uNacgt"),
+    ):
+        embedder = load(name, weights=weights, layers=1 if weights else None, device="cpu")
+        cleaner = cleaning_policy(embedder.spec.cleaning_policy)
+        assert cleaner(sequence) == embedder.clean(sequence)
+
+
+def test_an_unknown_cleaning_policy_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(UnknownName, match="unknown cleaning policy 'toy'") as refusal:
+        cleaning_policy("toy")
+    assert all(name in str(refusal.value) for name in CLEANING_POLICIES)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -106,10 +108,13 @@ def test_identity_of_remote_code_covers_the_code(folder: Path) -> None:
     assert sha256() != before
 
 
-@pytest.mark.parametrize("revision", [None, "main", "43667d4"])
-def test_hub_code_without_a_full_revision_is_refused(revision: str | None) -> None:
+@pytest.mark.parametrize("name", ["fastesm2-650", "dnabert-s"])
+@pytest.mark.parametrize(
+    "revision", [None, "", "main", "v1.0", "43667d4", REVISION.upper(), REVISION + "0"]
+)
+def test_hub_code_without_a_full_revision_is_refused(name: str, revision: str | None) -> None:
     with pytest.raises(UnsupportedChoice, match="40"):
-        load("fastesm2-650", weights="hub", remote_code=True, revision=revision, device="cpu")
+        load(name, weights="hub", remote_code=True, revision=revision, device="cpu")
 
 
 def test_code_that_the_folder_fetches_from_elsewhere_is_refused(
@@ -119,6 +124,61 @@ def test_code_that_the_folder_fetches_from_elsewhere_is_refused(
     with pytest.raises(WeightsError, match="code of other repositories"):
         load("esm2-8m", weights=str(folder), runtime="huggingface", remote_code=True, device="cpu")
     assert not marker.exists()
+
+
+@pytest.mark.parametrize(
+    "auto_map",
+    [
+        {"AutoModel": "our_code.OurModel", "AutoTokenizer": [None, "somebody/else--code.Theirs"]},
+        {"AutoTokenizer": ["somebody/else--code.Theirs", None]},
+        {"AutoModelForMaskedLM": "somebody/else--code.Theirs"},
+    ],
+)
+def test_one_entry_that_points_elsewhere_is_enough_to_refuse(
+    folder: Path, marker: Path, auto_map: dict[str, object]
+) -> None:
+    path = folder / "config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps(config | {"auto_map": auto_map}), encoding="utf-8")
+    with pytest.raises(WeightsError, match=r"other repositories.* somebody/else--code\.Theirs"):
+        load("esm2-8m", weights=str(folder), runtime="huggingface", remote_code=True, device="cpu")
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize(
+    "auto_map",
+    [
+        {"AutoTokenizer": [None, "somebody/else--code.Theirs"]},
+        ["somebody/else--code.Theirs", None],
+    ],
+)
+def test_a_tokenizer_that_points_elsewhere_is_refused(
+    dna_folder: Path, tmp_path: Path, auto_map: object
+) -> None:
+    folder = tmp_path / "folder"
+    shutil.copytree(dna_folder, folder)
+    path = folder / "tokenizer_config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps(config | {"auto_map": auto_map}), encoding="utf-8")
+    with pytest.raises(WeightsError, match=r"tokenizer_config\.json would run code of other repos"):
+        load("dnabert-s", weights=str(folder), remote_code=True, device="cpu")
+
+
+def test_a_file_of_the_hub_cache_that_is_not_its_hash_is_refused(
+    dna_folder: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "folder"
+    shutil.copytree(dna_folder, folder)
+    weights = folder / "model.safetensors"
+    blob = folder / hashlib.sha256(weights.read_bytes()).hexdigest()
+    weights.rename(blob)
+    weights.symlink_to(blob)
+    load("dnabert-s", weights=str(folder), device="cpu")
+    content = bytearray(blob.read_bytes())
+    content[-1] ^= 1
+    blob.write_bytes(content)
+    with pytest.raises(WeightsError, match="damaged or was replaced"):
+        load("dnabert-s", weights=str(folder), device="cpu")
 
 
 @pytest.mark.parametrize("weights", ["random", "random:3", "mini"])

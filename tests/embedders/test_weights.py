@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
-import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from embedders import RUNTIMES, UnsupportedChoice, WeightsError, load
 from embedders.checkpoints import Architecture, checkpoint
+from embedders.files import weight_files
 from embedders.naming import FREQUENCIES, parameter_shapes
 from embedders.weights import folder_weights, open_weights, random_weights
 
@@ -212,7 +214,7 @@ def test_a_folder_without_a_usable_configuration_says_so(
     [
         ("README.md", b"", "holds no weights"),
         ("model.safetensors", b"garbage", "cannot be read"),
-        ("pytorch_model.bin", b"garbage", "cannot be read as plain tensors"),
+        ("pytorch_model.bin", b"garbage", "cannot be read as tensors and plain values"),
         ("model.safetensors.index.json", b"{}", "no weight_map"),
         ("model.safetensors.index.json", b'{"weight_map":{"a":"x"}}', "not there: x"),
         ("model.safetensors.index.json", b'{"weight_map":{"a":"../x"}}', "outside its folder"),
@@ -237,11 +239,11 @@ class _Payload:
 def test_code_in_a_pickle_is_never_run(folder: Path) -> None:
     marker = folder / "executed"
     torch.save({"esm.x": _Payload(marker)}, folder / "pytorch_model.bin")
-    with pytest.raises(WeightsError, match="cannot be read as plain tensors"):
+    with pytest.raises(WeightsError, match="cannot be read as tensors and plain values"):
         load("esm2-8m", weights=str(folder), device="cpu")
     assert not marker.exists()
-    # the payload is a real one: an ordinary unpickler would have run it
-    pickle.loads(pickle.dumps(_Payload(marker)))
+    # the payload is a real one: copying calls what an ordinary unpickler would have called
+    copy.copy(_Payload(marker))
     assert marker.exists()
 
 
@@ -259,6 +261,50 @@ def test_a_file_of_the_hub_cache_that_is_not_its_hash_is_refused(
     right.write_bytes(content)
     with pytest.raises(WeightsError, match="damaged or was replaced"):
         _read(folder)
+
+
+def _into_hub_cache(path: Path) -> Path:
+    """Move a file to a blob named by its SHA-256, as the hub's cache does, and link to it."""
+    blob = path.parent / hashlib.sha256(path.read_bytes()).hexdigest()
+    path.rename(blob)
+    path.symlink_to(blob)
+    return blob
+
+
+def _flip_last_bit(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("save", [_save_shards, _save_pytorch])
+def test_a_shard_or_pickle_of_the_hub_cache_that_is_not_its_hash_is_refused(
+    folder: Path, tensors: Tensors, save: Callable[[Path, Tensors], None]
+) -> None:
+    save(folder, tensors)
+    blobs = [_into_hub_cache(path) for path in weight_files(folder)]
+    assert _read(folder)
+    _flip_last_bit(blobs[-1])
+    with pytest.raises(WeightsError, match="damaged or was replaced"):
+        _read(folder)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin"])
+def test_a_file_that_is_not_its_pinned_hash_is_refused_before_it_is_read(
+    folder: Path, tensors: Tensors, name: str
+) -> None:
+    path = folder / name
+    if path.suffix == ".safetensors":
+        save_file(tensors, path)
+    else:
+        torch.save(tensors, path)
+    pinned = replace(
+        checkpoint("esm2-8m"), weights_sha256=hashlib.sha256(path.read_bytes()).hexdigest()
+    )
+    assert list(folder_weights(pinned, folder, source="folder"))
+    path.write_bytes(b"garbage, which a reader would complain of in other words")
+    with pytest.raises(WeightsError, match="damaged or was replaced"):
+        list(folder_weights(pinned, folder, source="folder"))
 
 
 def test_random_weights_depend_on_seed_and_name_only() -> None:

@@ -117,16 +117,6 @@ def test_list_gives_the_published_widths(capsys: pytest.CaptureFixture[str]) -> 
     assert all(re.search(rf"^{re.escape(name)}\s", shown, re.MULTILINE) for name in width)
 
 
-def test_doctor_tells_every_finding_and_a_remedy_for_each_fault(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    assert main(["doctor", "--json"]) == 0
-    findings = json.loads(capsys.readouterr().out)
-    assert {"torch", "CUDA", "NVML", "mini-baseline"} <= {item["subject"] for item in findings}
-    assert all(item["remedy"] for item in findings if not item["works"])
-    assert main(["doctor"]) == 0
-
-
 def test_fasta_to_prediction_through_the_commands(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-import gzip
-from itertools import islice
 from pathlib import Path
 
 import pytest
 import torch
-from Bio.SeqIO.FastaIO import SimpleFastaParser
 from transformers import EsmModel, EsmTokenizer
 
-from benchmarks import DEMO
 from harness.cli import main
+from tests.bundled import proteins, write_fasta
 
-DATA = DEMO.parent / "data"
 WINDOW = 1024
-
-
-def proteins(count: int) -> dict[str, str]:
-    """Return the first bundled proteins, whole ones before translated frames."""
-    found: dict[str, str] = {}
-    for name in ("proteins.faa.gz", "contigs.faa.gz"):
-        with gzip.open(DATA / name, "rt", encoding="ascii") as stream:
-            found.update(
-                (title.split()[0], sequence) for title, sequence in SimpleFastaParser(stream)
-            )
-    return dict(islice(found.items(), count))
 
 
 def reference(folder: Path, sequences: list[str]) -> torch.Tensor:
@@ -51,9 +36,7 @@ def test_embed_gives_every_id_its_reference_vector(
     count: int, tmp_path: Path, esm2_8m_folder: Path
 ) -> None:
     wanted = proteins(count)
-    assert len(wanted) == count
-    fasta = tmp_path / "in.faa"
-    fasta.write_text("".join(f">{name}\n{text}\n" for name, text in wanted.items()), "ascii")
+    fasta = write_fasta(tmp_path / "in.faa", wanted)
     out = tmp_path / "out"
     options = ["--embedder", "esm2-8m", "--weights", str(esm2_8m_folder), "-o", str(out)]
     assert main(["embed", str(fasta), *options, "--shard-size", "700"]) == 0

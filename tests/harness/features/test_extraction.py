@@ -12,15 +12,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import harness.features.folders
-from embedders.contract import Modality, Truncation
+import harness.features.store
+from embedders.contract import Cleaned, Modality, Truncation
 from embedders.errors import InputError
 from harness.features import (
     FastaError,
     FolderError,
     Kind,
     ManifestError,
-    Record,
     Reject,
     Shard,
     StrictRejection,
@@ -130,7 +129,7 @@ def test_the_manifest_records_what_was_read_and_by_what(
     assert document["sources"] == [
         {"name": "in.fa.gz", "sha256": hashlib.sha256(content).hexdigest(), "records": 8}
     ]
-    assert document["shards"] == [
+    assert [each["shard"] for each in document["windows"]] == [
         {
             "file": name,
             "rows": rows,
@@ -138,8 +137,10 @@ def test_the_manifest_records_what_was_read_and_by_what(
         }
         for name, rows in (("shard-00000.pt", 1), ("shard-00001.pt", 2))
     ]
+    assert [each["rejects"]["rows"] for each in document["windows"]] == [4, 1]
     assert document["embedder"]["name"] == "toy"
-    assert document["fixes"] == {"lower_case": 3}
+    assert [each["fixes"] for each in document["windows"]] == [{}, {"lower_case": 3}]
+    assert document["totals"] == {"records": 8, "embedded": 3, "rejected": 5, "residues": 10}
     assert (document["kind"], document["width"], document["complete"]) == ("protein", 3, True)
     manifest = open_folder(tmp_path / "out").manifest
     assert manifest is not None
@@ -183,19 +184,42 @@ def test_a_fault_in_the_last_record_stops_the_run_before_anything_is_written(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_folder_that_holds_anything_is_refused_and_left_as_it_was(
+def content_of(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+def test_a_folder_of_another_run_is_refused_by_what_differs_and_left_as_it_was(
     tmp_path: Path, fasta: Callable[[bytes], Path], make_embedder: MakeEmbedder
 ) -> None:
     extract(fasta(b">a\nMK\n"), make_embedder("baseline"), tmp_path / "out", progress=False)
-    before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
-    with pytest.raises(FolderError, match="already holds"):
-        extract(fasta(b">a\nMT\n"), make_embedder("candidate"), tmp_path / "out", progress=False)
-    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
-    with pytest.raises(FolderError, match="cannot be made"):
+    before = content_of(tmp_path / "out")
+    with pytest.raises(FolderError, match="embedder is 'baseline' there and 'candidate' here"):
+        extract(fasta(b">a\nMK\n"), make_embedder("candidate"), tmp_path / "out", progress=False)
+    with pytest.raises(FolderError, match="another run: input is"):
+        extract(fasta(b">a\nMT\n"), make_embedder("baseline"), tmp_path / "out", progress=False)
+    with pytest.raises(FolderError, match="dtype is 'float32' there and 'bfloat16' here"):
+        extract(
+            fasta(b">a\nMK\n"),
+            make_embedder("baseline", dtype="bfloat16"),
+            tmp_path / "out",
+            progress=False,
+        )
+    assert content_of(tmp_path / "out") == before
+
+
+def test_a_folder_that_holds_something_else_is_refused_and_left_as_it_was(
+    tmp_path: Path, fasta: Callable[[bytes], Path], make_embedder: MakeEmbedder
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.tex").write_text("years of work")
+    with pytest.raises(FolderError, match=r"already holds 'thesis\.tex'"):
+        extract(fasta(b">a\nMK\n"), make_embedder(), tmp_path / "out", progress=False)
+    assert content_of(tmp_path / "out") == {"thesis.tex": b"years of work"}
+    with pytest.raises(FolderError, match="cannot be written to as a folder"):
         extract(fasta(b">a\nMT\n"), make_embedder(), tmp_path / "in.fa", progress=False)
 
 
-def test_a_run_that_breaks_off_leaves_a_folder_that_is_not_read_as_whole(
+def test_a_run_that_breaks_off_is_not_read_as_whole_and_is_resumed_to_the_same_bytes(
     tmp_path: Path,
     fasta: Callable[[bytes], Path],
     make_embedder: MakeEmbedder,
@@ -206,22 +230,87 @@ def test_a_run_that_breaks_off_leaves_a_folder_that_is_not_read_as_whole(
             raise OSError(28, "No space left on device")
         write_shard(path, shard)
 
-    monkeypatch.setattr(harness.features.folders, "write_shard", fail_on_the_third)
-    with pytest.raises(OSError, match="No space left"):
-        extract(
-            fasta(b">a\nMK\n>b\nMK\n>c\nMK\n"),
-            make_embedder(),
-            tmp_path / "out",
-            shard_size=1,
-            progress=False,
-        )
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        "manifest.json",
-        "shard-00000.pt",
-        "shard-00001.pt",
-    }
-    with pytest.raises(ManifestError, match="did not finish"):
+    path = fasta(b">a\nMK\n>b\n1\n>c\nMKK\n>d\nmk\n>e\nMK\n>f\n")
+    with monkeypatch.context() as patched:
+        patched.setattr(harness.features.store, "write_shard", fail_on_the_third)
+        with pytest.raises(FolderError, match=r"No space left on device.*2 shards .* are safe"):
+            extract(path, make_embedder(), tmp_path / "out", shard_size=2, progress=False)
+    with pytest.raises(ManifestError, match="has not finished"):
         open_folder(tmp_path / "out")
+    embedder = make_embedder()
+    summary = extract(path, embedder, tmp_path / "out", shard_size=2, progress=False)
+    assert embedder.batches == [[2]]
+    assert (summary.records, summary.embedded, summary.resumed) == (6, 4, 4)
+    assert "; 4 of them were done before" in summary.sentence()
+    extract(path, make_embedder(), tmp_path / "unbroken", shard_size=2, progress=False)
+    whole = content_of(tmp_path / "unbroken")
+    assert len(whole) == 9  # three shards, two lists and their sum, manifest, journal, lock
+    for name in whole.keys() - {"journal.jsonl"}:
+        assert (tmp_path / "out" / name).read_bytes() == whole[name], name
+
+
+def test_a_finished_run_that_is_repeated_embeds_nothing_and_changes_nothing(
+    tmp_path: Path, fasta: Callable[[bytes], Path], make_embedder: MakeEmbedder
+) -> None:
+    first = extract(fasta(MIXED), make_embedder(), tmp_path / "out", progress=False)
+    before = content_of(tmp_path / "out")
+    embedder = make_embedder()
+    again = extract(fasta(MIXED), embedder, tmp_path / "out", tokens_per_batch=9, progress=False)
+    assert embedder.batches == []
+    assert (again.resumed, again.embedded) == (8, first.embedded)
+    after = content_of(tmp_path / "out")
+    assert after.pop("journal.jsonl") != before.pop("journal.jsonl")
+    assert after == before
+
+
+@pytest.mark.parametrize("name", ["shard-00001.pt", "rejects-00001.csv"])
+@pytest.mark.parametrize("damage", ["flip", "empty", "garbage", "missing"])
+def test_a_damaged_file_is_set_aside_and_its_window_made_again(
+    tmp_path: Path,
+    fasta: Callable[[bytes], Path],
+    make_embedder: MakeEmbedder,
+    name: str,
+    damage: str,
+) -> None:
+    extract(fasta(MIXED), make_embedder(), tmp_path / "out", shard_size=5, progress=False)
+    whole = content_of(tmp_path / "out")
+    path = tmp_path / "out" / name
+    flipped = bytearray(whole[name])
+    flipped[len(flipped) // 2] ^= 1
+    damaged = {"flip": bytes(flipped), "empty": b"", "garbage": b"garbage"}
+    if damage == "missing":
+        path.unlink()
+    else:
+        path.write_bytes(damaged[damage])
+    summary = extract(fasta(MIXED), make_embedder(), tmp_path / "out", shard_size=5, progress=False)
+    assert summary.resumed == 5
+    now = content_of(tmp_path / "out")
+    for kept in whole.keys() - {"journal.jsonl"}:
+        assert now[kept] == whole[kept], kept
+    if damage != "missing":
+        assert (tmp_path / "out" / "set-aside" / f"{name}.1").read_bytes() == damaged[damage]
+        assert "set-aside" in summary.events[0]
+
+
+def test_a_strict_run_does_not_take_over_what_a_lenient_one_left_out(
+    tmp_path: Path, fasta: Callable[[bytes], Path], make_embedder: MakeEmbedder
+) -> None:
+    path = fasta(b">x\nMK\n>y\nZ\n")
+    extract(path, make_embedder(), tmp_path / "out", progress=False)
+    with pytest.raises(StrictRejection, match=r"left out record 2 \('y'\): its embedding"):
+        extract(path, make_embedder(), tmp_path / "out", strict=True, progress=False)
+
+
+def test_safetensors_shards_hold_the_same_rows(
+    tmp_path: Path, fasta: Callable[[bytes], Path], make_embedder: MakeEmbedder
+) -> None:
+    for form in ("pt", "safetensors"):
+        extract(fasta(MIXED), make_embedder(), tmp_path / form, shard_format=form, progress=False)
+    pt, safe = (open_folder(tmp_path / form) for form in ("pt", "safetensors"))
+    assert [path.name for path in safe.files] == ["shard-00000.safetensors"]
+    assert safe.ids() == pt.ids()
+    pairs = zip(pt.blocks(), safe.blocks(), strict=True)
+    assert all(torch.equal(one.matrix, other.matrix) for one, other in pairs)
 
 
 def test_a_nucleotide_embedder_writes_the_nucleotide_form(
@@ -275,7 +364,10 @@ def test_an_id_never_becomes_part_of_a_path(
     path = fasta(b">../../x\nMK\n>/x\nMK\n>a,\"b'\n1\n")
     extract(path, make_embedder(), tmp_path / "out", shard_size=1, progress=False)
     assert {each.name for each in (tmp_path / "out").iterdir()} == {
+        ".lock",
+        "journal.jsonl",
         "manifest.json",
+        "rejects-00002.csv",
         "rejects.csv",
         "shard-00000.pt",
         "shard-00001.pt",
@@ -284,18 +376,22 @@ def test_an_id_never_becomes_part_of_a_path(
     assert [each.id for each in read_rejects(tmp_path / "out")] == ["a,\"b'"]
 
 
-def test_a_file_that_shrinks_during_the_run_is_an_error(
-    tmp_path: Path,
-    fasta: Callable[[bytes], Path],
-    make_embedder: MakeEmbedder,
-    monkeypatch: pytest.MonkeyPatch,
+def test_a_file_that_changes_during_the_run_is_an_error_and_the_folder_is_not_whole(
+    tmp_path: Path, fasta: Callable[[bytes], Path], make_embedder: MakeEmbedder
 ) -> None:
-    monkeypatch.setattr(
-        harness.features.extraction, "read_fasta", lambda _: iter([Record("a", "MK", 1)])
-    )
-    with pytest.raises(FastaError, match="had 2 records at first and 1 later"):
-        extract(fasta(b">a\nMK\n>b\nMK\n"), make_embedder(), tmp_path / "out", progress=False)
-    with pytest.raises(ManifestError):
+    path = fasta(b">a\nMK\n>b\nMK\n")
+    embedder = make_embedder()
+    clean = embedder.clean
+
+    def edit(sequence: str) -> Cleaned:
+        path.write_bytes(b">a\nMK\n>b\nMW\n")
+        result: Cleaned = clean(sequence)
+        return result
+
+    embedder.clean = edit
+    with pytest.raises(FastaError, match="the file changed during the run"):
+        extract(path, embedder, tmp_path / "out", strict=True, progress=False)
+    with pytest.raises(ManifestError, match="has not finished"):
         open_folder(tmp_path / "out")
 
 

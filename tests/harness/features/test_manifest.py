@@ -10,8 +10,16 @@ import pytest
 
 from embedders.contract import Truncation, WeightsIdentity
 from embedders.errors import InputError
-from harness.features import Kind, Manifest, ManifestError, Part, part_of, read_manifest
-from harness.features.manifest import ShardEntry, Source, write_manifest
+from harness.features import (
+    Format,
+    Kind,
+    Manifest,
+    ManifestError,
+    Part,
+    part_of,
+    read_manifest,
+)
+from harness.features.manifest import Budget, FileEntry, Source, Window, write_manifest
 
 MakeEmbedder = Callable[..., Any]
 
@@ -25,14 +33,20 @@ def manifest(make_embedder: MakeEmbedder) -> Manifest:
         parts=(part_of(spec),),
         embedder=spec,
         sources=(Source("in.fa", "1" * 64, 5),),
-        shard_size=2,
-        created="2025-01-01T00:00:00+00:00",
-        shards=(ShardEntry("shard-00000.pt", 2, "2" * 64), ShardEntry("b.pt", 1, "3" * 64)),
-        records=5,
-        embedded=3,
-        rejected=2,
+        shard_size=3,
+        windows=(
+            Window(
+                0,
+                3,
+                FileEntry("shard-00000.pt", 2, "2" * 64),
+                FileEntry("rejects-00000.csv", 1, "4" * 64),
+                residues=40,
+                fixes={"blank": 7},
+            ),
+            Window(1, 2, FileEntry("b.pt", 2, "3" * 64), None, residues=2, fixes={"blank": 1}),
+        ),
         complete=True,
-        fixes={"blank": 7},
+        budget=Budget(4096, 2048),
         versions={"torch": "2.13.0"},
     )
 
@@ -48,6 +62,17 @@ def test_a_manifest_reads_back_equal_with_its_enumerations(
     assert read.embedder.truncation is Truncation.TRUNCATE
 
 
+def test_totals_are_sums_over_the_windows_and_are_written_down(
+    tmp_path: Path, manifest: Manifest
+) -> None:
+    totals = {"records": 5, "embedded": 4, "rejected": 1, "residues": 42}
+    assert manifest.totals == totals
+    assert manifest.fixes == {"blank": 8}
+    assert [shard.file for shard in manifest.shards] == ["shard-00000.pt", "b.pt"]
+    write_manifest(tmp_path, manifest)
+    assert json.loads((tmp_path / "manifest.json").read_text())["totals"] == totals
+
+
 @pytest.mark.parametrize(
     ("path", "value", "problem"),
     [
@@ -56,16 +81,23 @@ def test_a_manifest_reads_back_equal_with_its_enumerations(
         (("width",), True, "expected int, got True"),
         (("complete",), 1, "expected bool, got 1"),
         (("kind",), "rna", r"'rna' is not a valid Kind @ \$.kind"),
+        (("format",), "zip", r"'zip' is not a valid Format @ \$.format"),
         (("surprise",), 1, "surprise"),
         (("width",), 4, "do not sum to 4"),
-        (("embedded",), 4, "5 records in, but 4 embedded and 2 rejected"),
-        (("rejected",), 3, "5 records in, but 3 embedded and 3 rejected"),
-        (("shards", 0, "rows"), 0, "at least 1 row"),
-        (("shards", 0, "rows"), 1, "do not sum to 3 embedded"),
-        (("shards", 0, "file"), "../x.pt", "plain name"),
-        (("shards", 0, "file"), "/x.pt", "plain name"),
-        (("shards", 0, "file"), "b.pt", "listed twice"),
-        (("schema",), "embedding-folder/2", "this version reads 'embedding-folder/1'"),
+        (("totals", "embedded"), 5, "totals is .* but the rest of it gives"),
+        (("fingerprint",), "0" * 64, "fingerprint is .* but the rest of it gives"),
+        (("shard_size",), 4, "fingerprint is .* but the rest of it gives"),
+        (("windows", 0, "records"), 4, "window 0: 4 records in, but 2 embedded and 1 rejected"),
+        (("windows", 0, "number"), 2, "in order, each once"),
+        (("windows", 0, "number"), 1, "in order, each once"),
+        (("windows", 0, "number"), -1, "counted from 0"),
+        (("windows", 1, "number"), 2, "windows are missing"),
+        (("windows", 0, "shard", "rows"), 0, "at least 1 row"),
+        (("windows", 0, "shard", "file"), "../x.pt", "plain name"),
+        (("windows", 0, "shard", "file"), "/x.pt", "plain name"),
+        (("windows", 0, "shard", "file"), "b.pt", "listed twice"),
+        (("windows", 0, "rejects", "file"), "..", "plain name"),
+        (("schema",), "embedding-folder/1", "this version reads 'embedding-folder/2'"),
     ],
 )
 def test_a_manifest_that_was_tampered_with_is_refused_by_name(
@@ -80,6 +112,37 @@ def test_a_manifest_that_was_tampered_with_is_refused_by_name(
     (tmp_path / "manifest.json").write_text(json.dumps(document))
     with pytest.raises(ManifestError, match=rf"manifest\.json: .*{problem}"):
         read_manifest(tmp_path)
+
+
+def test_the_fingerprint_follows_what_decides_the_vectors_and_nothing_else(
+    manifest: Manifest,
+) -> None:
+    spec = manifest.embedder
+    assert spec is not None
+    elsewhere = replace(spec, device="cuda", versions=(("toy", "2"),))
+    same = (
+        replace(manifest, embedder=elsewhere),
+        replace(manifest, windows=(), complete=False),
+        replace(manifest, budget=Budget(10, 10)),
+        replace(manifest, versions={}),
+        replace(manifest, sources=(replace(manifest.sources[0], name="other.fa"),)),
+    )
+    assert {each.fingerprint for each in same} == {manifest.fingerprint}
+    others = (
+        replace(manifest, embedder=replace(spec, name="other")),
+        replace(manifest, embedder=replace(spec, runtime="other")),
+        replace(manifest, embedder=replace(spec, dtype="bfloat16")),
+        replace(manifest, embedder=replace(spec, truncation=Truncation.LEGACY)),
+        replace(manifest, embedder=replace(spec, window_residues=1022)),
+        replace(manifest, embedder=replace(spec, cleaning_policy="toy-2")),
+        replace(manifest, embedder=replace(spec, weights=WeightsIdentity("random", "1" * 64))),
+        replace(manifest, sources=(replace(manifest.sources[0], sha256="5" * 64),)),
+        replace(manifest, shard_size=4),
+        replace(manifest, format=Format.SAFETENSORS),
+        replace(manifest, label=1),
+    )
+    prints = [manifest.fingerprint, *(each.fingerprint for each in others)]
+    assert len(set(prints)) == len(prints)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"schema": NaN}', "\udcff", "[" * 9999])

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import harness.features.folders
+import harness.features.store
 from embedders import load
 from embedders.contract import Modality
 from embedders.errors import InputError
@@ -206,8 +206,7 @@ def test_a_record_rejected_on_one_side_is_left_out_and_listed_not_lost(tmp_path:
     assert merged.ids() == ("a", "c")
     assert {reject.id for reject in read_rejects(tmp_path / "out")} == {"stop", "gap"}
     assert merged.manifest is not None
-    counts = merged.manifest
-    assert (counts.records, counts.embedded, counts.rejected) == (4, 2, 2)
+    assert merged.manifest.totals == {"records": 4, "embedded": 2, "rejected": 2, "residues": 0}
     rows = {
         each: row
         for block in merged.blocks()
@@ -234,10 +233,10 @@ def test_the_merged_manifest_names_both_parts_in_column_order(
     protein = open_folder(tmp_path / "protein").manifest
     assert protein is not None
     assert merged.manifest.sources[1].sha256 == protein.content_sha256
-    assert (merged.manifest.label, merged.manifest.embedded) == (0, 2)
+    assert (merged.manifest.label, merged.manifest.totals["embedded"]) == (0, 2)
 
 
-def test_a_merge_that_breaks_off_is_not_read_as_whole(
+def test_a_merge_that_breaks_off_is_not_read_as_whole_and_is_completed_by_its_repetition(
     tmp_path: Path,
     write_dna: WriteOriginal,
     write_protein: WriteOriginal,
@@ -250,13 +249,19 @@ def test_a_merge_that_breaks_off_is_not_read_as_whole(
 
     dna = write_dna(tmp_path / "dna.pt", vectors(["a", "b"], 2, seed=1))
     protein = write_protein(tmp_path / "protein.pt", vectors(["a", "b"], 2, seed=2))
-    monkeypatch.setattr(harness.features.folders, "write_shard", fail_on_the_second)
-    with pytest.raises(OSError, match="No space left"):
-        merge(dna, protein, tmp_path / "out", shard_size=1)
-    with pytest.raises(ManifestError, match="did not finish"):
+    with monkeypatch.context() as patched:
+        patched.setattr(harness.features.store, "write_shard", fail_on_the_second)
+        with pytest.raises(FolderError, match="No space left"):
+            merge(dna, protein, tmp_path / "out", shard_size=1)
+    with pytest.raises(ManifestError, match="has not finished"):
         open_folder(tmp_path / "out")
-    with pytest.raises(FolderError, match="already holds"):
+    with pytest.raises(FolderError, match="shard size is 1 there and 10000 here"):
         merge(dna, protein, tmp_path / "out")
+    merge(dna, protein, tmp_path / "out", shard_size=1)
+    merge(dna, protein, tmp_path / "unbroken", shard_size=1)
+    for name in ("manifest.json", "shard-00000.pt", "shard-00001.pt", "rejects.csv"):
+        whole = (tmp_path / "unbroken" / name).read_bytes()
+        assert (tmp_path / "out" / name).read_bytes() == whole
 
 
 def test_one_folder_alone_is_repacked_with_its_label(

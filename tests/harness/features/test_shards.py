@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import pickle
 from collections.abc import Callable
@@ -12,10 +13,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.torch import save_file
 
 import harness.files
 from embedders.errors import InputError
-from harness.features import Kind, Shard, ShardCorrupt, read_shard, write_shard
+from harness.features import Format, Kind, Shard, ShardCorrupt, read_shard, write_shard
 
 WriteOriginal = Callable[[Path, dict[str, list[float]]], Path]
 
@@ -80,6 +82,7 @@ def test_an_original_merged_file_is_read_with_and_without_labels(
     ids=st.lists(st.text(min_size=1), min_size=1, max_size=6, unique=True),
     width=st.integers(1, 5),
     labelled=st.booleans(),
+    form=st.sampled_from(list(Format)),
     seed=st.integers(0, 2**16),
 )
 def test_a_written_shard_reads_back_equal_and_holds_only_plain_values(
@@ -88,11 +91,12 @@ def test_a_written_shard_reads_back_equal_and_holds_only_plain_values(
     ids: list[str],
     width: int,
     labelled: bool,
+    form: Format,
     seed: int,
 ) -> None:
     matrix = torch.randn(len(ids), width, generator=torch.Generator().manual_seed(seed))
     labels = np.arange(len(ids)) % 2 if labelled and kind is Kind.MERGED else None
-    path = tmp_path_factory.mktemp("shards") / "s.pt"
+    path = tmp_path_factory.mktemp("shards") / f"s.{form}"
     write_shard(path, Shard(kind, tuple(np.array(ids, dtype=object)), matrix, labels))
     read = read_shard(path)
     assert (read.kind, read.ids) == (kind, tuple(ids))
@@ -101,7 +105,8 @@ def test_a_written_shard_reads_back_equal_and_holds_only_plain_values(
     if labels is not None:
         assert read.labels is not None
         assert read.labels.tolist() == labels.tolist()
-    plain(torch.load(path, weights_only=True))
+    if form is Format.PT:
+        plain(torch.load(path, weights_only=True))
 
 
 def plain(value: object) -> None:
@@ -135,20 +140,26 @@ def test_written_forms_are_those_of_the_original_pipeline(tmp_path: Path) -> Non
     assert torch.equal(merged["data"], matrix)
 
 
+@pytest.mark.parametrize("form", list(Format))
 @pytest.mark.parametrize("kind", [Kind.PROTEIN, Kind.MERGED])
-def test_a_file_of_views_is_the_size_of_its_content(tmp_path: Path, kind: Kind) -> None:
+def test_a_file_of_views_is_the_size_of_its_content(
+    tmp_path: Path, kind: Kind, form: Format
+) -> None:
     batch = torch.randn(1000, 1000)
-    write_shard(tmp_path / "s.pt", Shard(kind, ("a", "b"), batch[10:12]))
+    path = tmp_path / f"s.{form}"
+    write_shard(path, Shard(kind, ("a", "b"), batch[10:12]))
     content_bytes = 2 * 1000 * 4
-    assert (tmp_path / "s.pt").stat().st_size < content_bytes + 4000
+    assert path.stat().st_size < content_bytes + 4000
     torch.save({"proteins": ["a", "b"], "data": list(batch[10:12])}, tmp_path / "naive.pt")
     assert (tmp_path / "naive.pt").stat().st_size > 400 * content_bytes  # the fault bites
 
 
-def test_equal_shards_give_equal_bytes_under_any_name(tmp_path: Path) -> None:
-    for name in ("a.pt", "longer-name.pt"):
-        write_shard(tmp_path / name, Shard(Kind.PROTEIN, ("x", "y"), torch.ones(2, 3)))
-    assert (tmp_path / "a.pt").read_bytes() == (tmp_path / "longer-name.pt").read_bytes()
+@pytest.mark.parametrize("form", list(Format))
+def test_equal_shards_give_equal_bytes_under_any_name(tmp_path: Path, form: Format) -> None:
+    paths = [tmp_path / f"{name}.{form}" for name in ("a", "longer-name")]
+    for path in paths:
+        write_shard(path, Shard(Kind.PROTEIN, ("x", "y"), torch.ones(2, 3)))
+    assert paths[0].read_bytes() == paths[1].read_bytes()
 
 
 def test_a_failing_write_leaves_no_file_behind(
@@ -169,14 +180,17 @@ def test_a_failing_write_leaves_no_file_behind(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("form", list(Format))
 @pytest.mark.parametrize("kind", list(Kind))
-def test_truncated_and_garbage_files_are_corrupt_by_name(tmp_path: Path, kind: Kind) -> None:
-    path = tmp_path / "s.pt"
+def test_truncated_and_garbage_files_are_corrupt_by_name(
+    tmp_path: Path, kind: Kind, form: Format
+) -> None:
+    path = tmp_path / f"s.{form}"
     write_shard(path, Shard(kind, ("a", "b"), torch.ones(2, 30)))
     whole = path.read_bytes()
     for damaged in (b"", b"PK", b"garbage" * 40, whole[:100], whole[: len(whole) // 2], whole[:-1]):
         path.write_bytes(damaged)
-        with pytest.raises(ShardCorrupt, match=r"s\.pt: .*delete the file"):
+        with pytest.raises(ShardCorrupt, match=rf"s\.{form}: .*make it again"):
             read_shard(path)
 
 
@@ -185,7 +199,7 @@ def test_truncated_and_garbage_files_are_corrupt_by_name(tmp_path: Path, kind: K
 def test_flipped_bytes_give_a_shard_or_the_one_documented_error(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
-    path = tmp_path_factory.mktemp("flip") / "s.pt"
+    path = tmp_path_factory.mktemp("flip") / f"s.{data.draw(st.sampled_from(list(Format)))}"
     kind = data.draw(st.sampled_from(list(Kind)))
     write_shard(path, Shard(kind, ("a", "b"), torch.ones(2, 3)))
     content = bytearray(path.read_bytes())
@@ -247,6 +261,7 @@ def test_a_pickle_payload_is_refused_and_not_run(
         ({"ids": ["a"], "data": [1.0]}, "floating"),
         ({"ids": ["a"], "data": torch.ones(1, 2).to_sparse()}, "floating"),
         ({"ids": ["a"], "data": torch.ones(1, 2, device="meta")}, "floating"),
+        ({"ids": ["a"], "data": torch.ones(1).expand(1, 10**13)}, "floating"),
         ({"ids": ["a"], "data": torch.ones(2)}, r"matrix \(n, d\)"),
         ({"ids": ["a"], "data": torch.ones(1, 2), "labels": [2]}, "labels must be"),
         ({"ids": ["a"], "data": torch.ones(1, 2), "labels": [1, 1]}, "labels must be"),
@@ -275,3 +290,33 @@ def test_a_shard_refuses_what_would_misalign_or_poison_it() -> None:
         Shard(Kind.PROTEIN, ("a",), torch.ones(1, 3, dtype=torch.float64))
     with pytest.raises(InputError, match="NaN or infinity"):
         Shard(Kind.MERGED, ("a",), torch.tensor([[1.0, torch.inf]]))
+
+
+@pytest.mark.parametrize(
+    ("tensors", "header", "problem"),
+    [
+        ({"data": torch.ones(1, 2)}, None, "no ids"),
+        ({"other": torch.ones(1, 2)}, {}, "no ids"),
+        ({"data": torch.ones(1, 2), "more": torch.ones(1)}, {}, "no ids"),
+        ({"data": torch.ones(1, 2, dtype=torch.int64)}, {}, "floating"),
+        ({"data": torch.ones(1, 2)}, {"schema": "embedding-shard/2"}, "schema"),
+        ({"data": torch.ones(1, 2)}, {"kind": "rna"}, "'kind' and the list 'ids'"),
+        ({"data": torch.ones(1, 2)}, {"kind": []}, "'kind' and the list 'ids'"),
+        ({"data": torch.ones(1, 2)}, {"ids": "a"}, "'kind' and the list 'ids'"),
+        ({"data": torch.ones(1, 2)}, {"ids": [1]}, "text and not empty"),
+        ({"data": torch.ones(1, 2)}, {"ids": ["a", "b"]}, "do not fit"),
+        ({"data": torch.ones(1, 2)}, {"labels": [10**30]}, "labels must be"),
+        ({"data": torch.full((1, 2), torch.inf)}, {}, "NaN or infinity"),
+    ],
+)
+def test_a_safetensors_file_that_contradicts_its_form_is_corrupt_and_says_why(
+    tmp_path: Path,
+    tensors: dict[str, torch.Tensor],
+    header: dict[str, object] | None,
+    problem: str,
+) -> None:
+    good = {"schema": "embedding-shard/1", "kind": "merged", "ids": ["a"], "labels": None}
+    metadata = None if header is None else {"shard": json.dumps(good | header)}
+    save_file(tensors, tmp_path / "s.safetensors", metadata)
+    with pytest.raises(ShardCorrupt, match=problem):
+        read_shard(tmp_path / "s.safetensors")

@@ -1,0 +1,27 @@
+"""Which records may be embedded: the cleaning policy, and what only the file can be wrong about."""
+
+from __future__ import annotations
+
+from embedders.contract import Cleaned, Embedder
+from embedders.errors import RejectedSequence
+from harness.features.fasta import Record
+from harness.features.rejects import Reject
+
+
+def admit(record: Record, embedder: Embedder) -> Cleaned | Reject:
+    """Clean a record, or say why it is left out."""
+    if not record.sequence:
+        return _refuse(record, "no sequence under the title line")
+    # a '>' behind a '<' is a token written out, which the cleaning policy has its own words for
+    if ">" in record.sequence and "<" not in record.sequence:
+        return _refuse(record, "a '>' inside a line: a line break is missing")
+    if "\0" in record.id:
+        return _refuse(record, "a NUL byte in the id")
+    try:
+        return embedder.clean(record.sequence)
+    except RejectedSequence as rejection:
+        return _refuse(record, rejection.reason)
+
+
+def _refuse(record: Record, reason: str) -> Reject:
+    return Reject(record.id, record.number, reason)
