@@ -13,7 +13,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from benchmarks import DEMO
 from embedders import InputError
 from harness.migration import Migration
-from harness.report import terminal_summary, write_step_summary
+from harness.report import printable, terminal_summary, write_step_summary
 from harness.results import EXIT_CODES, Comparison, to_json
 from harness.spec import ArmName
 
@@ -47,7 +47,7 @@ def pytest_configure(config: pytest.Config) -> None:
             command=shlex.join(["pytest", *config.invocation_params.args]),
         )
     except InputError as error:
-        raise pytest.UsageError(str(error)) from error
+        raise pytest.UsageError(printable(str(error))) from error
     config.stash[MIGRATION] = migration
     if config.option.benchmark_json is None:
         config.option.benchmark_json = migration.folder / "benchmark.json"

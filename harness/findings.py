@@ -12,6 +12,7 @@ from harness.results import (
     SCHEMA,
     Classification,
     Comparison,
+    Endpoint,
     Extraction,
     Memory,
     ParityCheck,
@@ -24,7 +25,10 @@ from harness.spec import ArmName, MigrationSpec
 
 @dataclass(slots=True)
 class Findings:
-    """Results by arm (widths also by architecture and DNA width), as far as they were measured."""
+    """Results by arm (widths also by architecture and DNA width), as far as they were measured.
+
+    ``unclassified``: the reason why a data set could not be cut into folds.
+    """
 
     widths: dict[tuple[str, int], WidthRow] = field(default_factory=dict)
     parity: dict[ArmName, tuple[ParityCheck, ...]] = field(default_factory=dict)
@@ -34,6 +38,8 @@ class Findings:
     classification: dict[tuple[str, ArmName], tuple[Classification, ...]] = field(
         default_factory=dict
     )
+    endpoints: dict[str, tuple[Endpoint, ...]] = field(default_factory=dict)
+    unclassified: dict[str, str] = field(default_factory=dict)
 
     def compare(
         self,
@@ -49,6 +55,7 @@ class Findings:
         parity = tuple(check for checks in self.parity.values() for check in checks)
         memory = tuple(self.memory.values())
         classification = tuple(one for both in self.classification.values() for one in both)
+        endpoints = tuple(one for both in self.endpoints.values() for one in both)
         gates = judge.all_gates(
             spec,
             widths=widths,
@@ -56,6 +63,8 @@ class Findings:
             speedup=self.speedup,
             memory=memory,
             classification=classification,
+            endpoints=endpoints,
+            unclassified=self.unclassified,
         )
         return Comparison(
             schema=SCHEMA,
@@ -72,4 +81,6 @@ class Findings:
             classification=classification,
             gates=tuple(gates),
             verdict=judge.decide(gates),
+            endpoints=endpoints,
+            unclassified=dict(self.unclassified),
         )

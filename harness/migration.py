@@ -212,23 +212,39 @@ class Migration:
         return self.found.memory[arm]
 
     def classify(self, dataset: str, arm: ArmName) -> tuple[Classification, ...]:
-        """Embed a data set, retrain the classifier on folds by group, and score out of fold."""
+        """Embed a data set, retrain the classifier on folds by group, and score out of fold.
+
+        Empty where the data set has too few genomes for the folds; the findings keep the reason.
+        """
         key = (dataset, arm)
-        if key not in self.found.classification:
+        if key not in self.found.classification and dataset not in self.found.unclassified:
             table = self._preparation.features(self.spec.dataset(dataset), arm, self.embedder(arm))
             plan = self.spec.classification
-            predictions = judge.cross_validate(
-                table.blocks,
-                table.examples,
-                folds=plan.folds,
-                seeds=plan.seeds,
-                recipe=recipe_named(plan.recipe),
-            )
+            try:
+                predictions = judge.cross_validate(
+                    table.blocks,
+                    table.examples,
+                    folds=plan.folds,
+                    seeds=plan.seeds,
+                    recipe=recipe_named(plan.recipe),
+                )
+            except judge.TooFewGenomes as error:
+                self.found.unclassified[dataset] = str(error)
+                return ()
             path = self._predictions_file(dataset, arm)
             path.parent.mkdir(exist_ok=True)
             judge.write_predictions(path, predictions)
             self.found.classification[key] = self.recompute(dataset, arm)
-        return self.found.classification[key]
+            self._pair(dataset)
+        return self.found.classification.get(key, ())
+
+    def _pair(self, dataset: str) -> None:
+        """Compare the stored predictions of both arms, once both are there."""
+        if all((dataset, arm) in self.found.classification for arm in ArmName):
+            arms = (judge.read_predictions(self._predictions_file(dataset, a)) for a in ArmName)
+            self.found.endpoints[dataset] = judge.paired_endpoints(
+                *arms, dataset=dataset, gates=self.spec.gates
+            )
 
     def recompute(self, dataset: str, arm: ArmName) -> tuple[Classification, ...]:
         """Compute every rate of an arm from its stored predictions alone."""

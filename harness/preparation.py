@@ -87,10 +87,11 @@ class Preparation:
         )
         merged = folder / "merged"
         shard_size = self._spec.embedding.shard_size
-        if dataset.nucleotides is None and dataset.dna_features is None:
+        dna = self._dna_folder(dataset)
+        if dna is None:
             features.repack(protein, merged, shard_size=shard_size)
         else:
-            features.merge(self._dna_folder(dataset), protein, merged, shard_size=shard_size)
+            features.merge(dna, protein, merged, shard_size=shard_size)
         shards = features.merged_blocks([merged])
         ids = tuple(each for shard in shards for each in shard.ids)
         rejected = {reject.id for reject in features.read_rejects(merged)}
@@ -103,10 +104,9 @@ class Preparation:
         )
         return LabelledFeatures(tuple(shard.matrix for shard in shards), examples)
 
-    def _dna_folder(self, dataset: Dataset) -> Path:
-        if dataset.dna_features is not None:
+    def _dna_folder(self, dataset: Dataset) -> Path | None:
+        if dataset.nucleotides is None:
             return dataset.dna_features
-        assert dataset.nucleotides is not None
         if dataset.name not in self._dna:
             folder = self._folder / "dna" / dataset.name
             plan = self._spec.dna

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
@@ -33,7 +33,7 @@ T = TypeVar("T")
 class Decision(StrEnum):
     """How one gate, or the whole migration, came out."""
 
-    PASS = "PASS"
+    PASS = "PASS"  # noqa: S105 - a decision, no password
     FAIL = "FAIL"
     INCONCLUSIVE = "INCONCLUSIVE"
     NOT_MEASURED = "not measured"
@@ -182,6 +182,42 @@ class Classification:
 
 
 @dataclass(frozen=True, slots=True)
+class NonInferiority:
+    """Candidate minus baseline on paired rows, by :func:`harness.judge.noninferiority`.
+
+    ``None`` is a figure that cannot be estimated: ``lower`` and ``upper`` with fewer than two
+    clusters, for one. ``standard_error`` is the larger of ``tango_error`` and the other two
+    together. ``decision`` is what the interval says.
+    """
+
+    difference: float | None
+    lower: float | None
+    upper: float | None
+    standard_error: float | None
+    cluster_error: float | None
+    seed_error: float | None
+    tango_error: float | None
+    degrees_of_freedom: float | None
+    rows: int
+    clusters: int
+    seeds: int
+    margin: float
+    alpha: float
+    decision: Decision
+    clusters_needed: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Both arms on one class of a data set at one level: ``sensitivity`` or ``specificity``."""
+
+    dataset: str
+    level: str
+    endpoint: str
+    paired: NonInferiority
+
+
+@dataclass(frozen=True, slots=True)
 class Gate:
     """One condition of the migration: what was asked, what was found, what follows."""
 
@@ -204,7 +240,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A whole run."""
+    """A whole run; ``unclassified`` says why a data set could not be cut into folds."""
 
     schema: str
     run: str
@@ -220,6 +256,8 @@ class Comparison:
     classification: tuple[Classification, ...]
     gates: tuple[Gate, ...]
     verdict: Verdict
+    endpoints: tuple[Endpoint, ...] = ()
+    unclassified: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.schema != SCHEMA:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
@@ -151,8 +152,8 @@ class Gates:
                 raise InputError(f"{key} must lie between 0 and 1, not {value}")
         for key in ("speedup_at_least", "device_memory_at_most"):
             value = getattr(self, key)
-            if value is not None and not value > 0:
-                raise InputError(f"{key} must be above 0, not {value}")
+            if value is not None and not 0 < value < math.inf:
+                raise InputError(f"{key} must be a number above 0, not {value}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +272,8 @@ def _problems(error: BaseException, where: str) -> Iterator[str]:
             near = get_close_matches(key, known, n=1, cutoff=0.5)
             hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
             yield f"unknown key {_join(where, key)!r}; {hint}"
+    elif isinstance(error, AttributeError | TypeError):
+        yield f"{where}: a table or an array is out of place here"  # in Python's words otherwise
     elif isinstance(error, KeyError):
         yield f"missing key {where!r}"  # cattrs' note already named the field
     else:

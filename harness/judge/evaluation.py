@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from embedders.errors import InputError
 from harness.judge.metrics import DEFAULT_THRESHOLD, RATES, score
 from harness.judge.predictions import Examples, Predictions
-from harness.judge.splits import grouped_folds
+from harness.judge.splits import TooFewGenomes, grouped_folds
 from harness.results import Classification
 
 if TYPE_CHECKING:
     from classifier import Recipe
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Level:
+    """What is judged at one level: ``labels`` int64 and ``groups``, ``(n,)``.
+
+    ``probabilities``: float32 ``(seeds, n)``, of viral.
+    """
+
+    name: str
+    labels: NDArray[np.int64]
+    groups: tuple[str, ...]
+    probabilities: NDArray[np.float32]
 
 
 def cross_validate(
@@ -53,14 +68,16 @@ def cross_validate(
 
     Raises
     ------
-    SplitError, ClassifierError
-        If the groups do not allow the folds, or training refuses the features.
+    TooFewGenomes
+        If the groups do not allow the folds, or leave none to stop training early by.
+    ClassifierError
+        If training refuses the features.
     InputError
         If there are not as many examples as rows, or there are no seeds.
     """
     from tqdm import tqdm  # noqa: PLC0415
 
-    from classifier import predict, train  # noqa: PLC0415
+    from classifier import TooFewGroups, predict, train  # noqa: PLC0415
 
     rows = sum(block.shape[0] for block in blocks)
     if rows != len(examples):
@@ -74,15 +91,18 @@ def cross_validate(
     for s, f, fold in tqdm(
         jobs, desc="classifiers", unit="training", disable=not progress, leave=False
     ):
-        trained = train(
-            blocks,
-            examples.labels,
-            examples.groups,
-            recipe=recipe,
-            seed=_training_seed(seeds[s], f),
-            rows=fold.train,
-            device=device,
-        )
+        try:
+            trained = train(
+                blocks,
+                examples.labels,
+                examples.groups,
+                recipe=recipe,
+                seed=_training_seed(seeds[s], f),
+                rows=fold.train,
+                device=device,
+            )
+        except TooFewGroups as error:
+            raise TooFewGenomes(f"fold {f} of {folds}: {error}") from error
         where[s, fold.test] = f
         chances[s, fold.test] = predict(trained, blocks, rows=fold.test, device=device)
     return Predictions(examples, tuple(seeds), where, chances)
@@ -91,6 +111,32 @@ def cross_validate(
 def _training_seed(seed: int, fold: int) -> int:
     """Return a seed of its own for each training, from numpy's documented mixing of the two."""
     return int(np.random.SeedSequence((seed, fold)).generate_state(1)[0])
+
+
+def levels(predictions: Predictions) -> tuple[Level, ...]:
+    """Return what is judged: rows and, where contigs have several frames, contigs.
+
+    Level ``chunk``: each row by itself. Level ``contig``: each contig by its most confident frame
+    (:func:`classifier.contig_scores`), in the order of their names; left out where every row is
+    its own contig, since it would repeat the first.
+    """
+    from classifier import contig_scores  # noqa: PLC0415
+
+    examples = predictions.examples
+    chunk = Level("chunk", examples.labels, examples.groups, predictions.probabilities)
+    if len(set(examples.contigs)) == len(examples):
+        return (chunk,)
+    best = [contig_scores(examples.contigs, each) for each in predictions.probabilities]
+    # any frame will do: those of one contig share label and group
+    frame = {name: row for row, name in enumerate(examples.contigs)}
+    rows = [frame[name] for name in best[0].contigs]
+    contig = Level(
+        "contig",
+        examples.labels[rows],
+        tuple(examples.groups[row] for row in rows),
+        np.stack([each.probabilities for each in best]),
+    )
+    return chunk, contig
 
 
 def summarise(
@@ -116,33 +162,24 @@ def summarise(
     Returns
     -------
     tuple[Classification, ...]
-        Level ``chunk``: each row by itself. Level ``contig``: each contig by its most confident
-        frame (:func:`classifier.contig_scores`); left out where every row is its own contig, since
-        it would repeat the first.
+        One for each of :func:`levels`.
     """
-    from classifier import contig_scores  # noqa: PLC0415
-
-    examples = predictions.examples
-    truth = dict(zip(examples.contigs, examples.labels.tolist(), strict=True))
-    levels = {"chunk": [score(examples.labels, p, threshold) for p in predictions.probabilities]}
-    if len(truth) < len(examples):
-        levels["contig"] = []
-        for probabilities in predictions.probabilities:
-            best = contig_scores(examples.contigs, probabilities)
-            labels = [truth[name] for name in best.contigs]
-            levels["contig"].append(score(labels, best.probabilities, threshold))
+    scored = {
+        level.name: [score(level.labels, each, threshold) for each in level.probabilities]
+        for level in levels(predictions)
+    }
     return tuple(
         Classification(
             arm=arm,
             dataset=dataset,
-            level=level,
+            level=name,
             seeds=predictions.seeds,
             per_seed=tuple(per_seed),
-            mean={name: _mean([getattr(each, name) for each in per_seed]) for name in RATES},
+            mean={rate: _mean([getattr(each, rate) for each in per_seed]) for rate in RATES},
             predictions=file,
             predictions_sha256=sha256,
         )
-        for level, per_seed in levels.items()
+        for name, per_seed in scored.items()
     )
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from harness.results import (
     Classification,
     Decision,
+    Endpoint,
     Gate,
     Memory,
     ParityCheck,
@@ -20,6 +21,12 @@ from harness.spec import ArmName, Gates, MigrationSpec
 ENDPOINTS = (("sensitivity", "recall"), ("specificity", "specificity"))
 """The primary endpoints and the metric that holds each: recall of viral, recall of host."""
 
+FEWEST_CLUSTERS = 6
+"""An endpoint of fewer genomes is not decided. All K of them would have to lean one way, and under
+chance alone they do so with probability 2⁻ᴷ: above the one-sided 2.5% for K of 5 and fewer, so that
+no method that trusts in genomes alone could tell. Student's t would, by trusting in a bell shape
+that nobody can check on 5 values."""
+
 
 def all_gates(
     spec: MigrationSpec,
@@ -29,18 +36,26 @@ def all_gates(
     speedup: Speedup | None,
     memory: Sequence[Memory],
     classification: Sequence[Classification],
+    endpoints: Sequence[Endpoint],
+    unclassified: Mapping[str, str],
 ) -> list[Gate]:
     """Put every question that the migration file asks to what was measured.
 
-    A data set that was not classified still has its gates, marked as not measured.
+    A data set that was not classified still has its gates: not measured, or inconclusive where
+    ``unclassified`` gives the reason why it could not be cut into folds.
     """
     gates = [*width_gates(widths), *parity_gates(parity)]
     for dataset in spec.datasets:
         seen = dict.fromkeys(r.level for r in classification if r.dataset == dataset.name)
         levels = list(seen) or ["chunk"]
-        gates += endpoint_gates(
-            classification, dataset=dataset.name, levels=levels, gates=spec.gates
-        )
+        if dataset.name in unclassified:
+            gates += undecided_gates(
+                unclassified[dataset.name], dataset=dataset.name, levels=levels, gates=spec.gates
+            )
+        else:
+            gates += endpoint_gates(
+                classification, endpoints, dataset=dataset.name, levels=levels, gates=spec.gates
+            )
     if spec.gates.speedup_at_least is not None:
         gates.append(speedup_gate(speedup, spec.gates.speedup_at_least))
     if spec.gates.device_memory_at_most is not None:
@@ -49,12 +64,18 @@ def all_gates(
 
 
 def endpoint_gates(
-    results: Sequence[Classification], *, dataset: str, levels: Sequence[str], gates: Gates
+    results: Sequence[Classification],
+    endpoints: Sequence[Endpoint],
+    *,
+    dataset: str,
+    levels: Sequence[str],
+    gates: Gates,
 ) -> list[Gate]:
     """Ask of each endpoint whether the candidate lost more than the margin.
 
-    The difference is candidate minus baseline, of means over seeds: a point estimate, so the
-    margin is met or missed and nothing is said of chance.
+    The difference is candidate minus baseline, of means over seeds. The point estimate decides;
+    the interval beside it says how far chance alone could have moved it. An arm without
+    predictions has no pairs and is not measured; too few genomes are inconclusive.
     """
     lines = []
     for level in levels:
@@ -63,24 +84,54 @@ def endpoint_gates(
             margin = getattr(gates, f"{endpoint}_margin")
             name = f"{dataset}: {endpoint} per {level}"
             before, after = (None if arm is None else arm.mean[metric] for arm in arms)
-            if before is None or after is None:
+            record = find(endpoints, dataset=dataset, level=level, endpoint=endpoint)
+            if before is None or after is None or record is None:
                 lines.append(_not_measured(name, -margin))
-                continue
-            difference = after - before
-            kept = difference >= -margin
-            lines.append(
-                Gate(
-                    name=name,
-                    limit=-margin,
-                    value=difference,
-                    lower=None,
-                    upper=None,
-                    decision=Decision.PASS if kept else Decision.FAIL,
-                    reason=f"{before:.3f} → {after:.3f}, {difference:+.3f}; "
-                    f"at most {margin:.3f} may be lost",
-                )
-            )
+            else:
+                lines.append(_endpoint_gate(name, before, after, record, margin))
     return lines
+
+
+def _endpoint_gate(name: str, before: float, after: float, record: Endpoint, margin: float) -> Gate:
+    paired = record.paired
+    difference = after - before if paired.difference is None else paired.difference
+    found = f"{before:.3f} → {after:.3f}, {difference:+.3f}"
+    if paired.lower is not None and paired.upper is not None:
+        found += f" [{paired.lower:+.3f}, {paired.upper:+.3f}]"
+    if paired.clusters < FEWEST_CLUSTERS:
+        decision = Decision.INCONCLUSIVE
+        asked = f"{paired.clusters} group(s) of this class, at least {FEWEST_CLUSTERS} are needed"
+    else:
+        decision = Decision.PASS if difference >= -margin else Decision.FAIL
+        asked = f"at most {margin:.3f} may be lost"
+    return Gate(
+        name=name,
+        limit=-margin,
+        value=difference,
+        lower=paired.lower,
+        upper=paired.upper,
+        decision=decision,
+        reason=f"{found}; {asked}",
+    )
+
+
+def undecided_gates(
+    reason: str, *, dataset: str, levels: Sequence[str], gates: Gates
+) -> list[Gate]:
+    """Leave every endpoint of a data set open that has too few genomes to be cut into folds."""
+    return [
+        Gate(
+            name=f"{dataset}: {endpoint} per {level}",
+            limit=-getattr(gates, f"{endpoint}_margin"),
+            value=None,
+            lower=None,
+            upper=None,
+            decision=Decision.INCONCLUSIVE,
+            reason=f"too few genomes: {reason}",
+        )
+        for level in levels
+        for endpoint, _ in ENDPOINTS
+    ]
 
 
 def speedup_gate(speedup: Speedup | None, limit: float) -> Gate:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedders.errors import InputError
+from harness import cells
 from harness.files import write_atomically
 
 CLASSES = ("host", "viral")
@@ -16,6 +18,9 @@ CLASSES = ("host", "viral")
 
 COLUMNS = ("id", "contig", "group", "label", "seed", "fold", "probability")
 """Columns of the predictions' CSV, one line per row and seed; ``label`` is a word."""
+
+GUARDED = ("id", "contig", "group")
+"""Columns of text from outside, written so that no spreadsheet runs them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,36 +96,18 @@ class Predictions:
 
 
 def write_predictions(path: Path, predictions: Predictions) -> None:
-    """Write one CSV line per row and seed.
+    """Write one CSV line per row and seed; ids, contigs and groups are guarded.
 
     Nine significant digits bring every float32 back exactly, so that each printed rate can be
     recomputed from the file.
     """
-    import pandas as pd  # noqa: PLC0415  heavy, and only files need it
 
-    examples = predictions.examples
-    words = [CLASSES[label] for label in examples.labels]
-    parts = [
-        pd.DataFrame(
-            {
-                "id": examples.ids,
-                "contig": examples.contigs,
-                "group": examples.groups,
-                "label": words,
-                "seed": seed,
-                "fold": predictions.folds[number],
-                "probability": predictions.probabilities[number],
-            }
-        )
-        for number, seed in enumerate(predictions.seeds)
-    ]
-    table = pd.concat(parts, ignore_index=True)
-    write_atomically(
-        path,
-        lambda partial: table.to_csv(
-            partial, index=False, float_format="%.9g", lineterminator="\n"
-        ),
-    )
+    def write(partial: Path) -> None:
+        with partial.open("w", encoding="utf-8", newline="") as stream:
+            stream.write(cells.line(COLUMNS))
+            stream.writelines(map(cells.line, _table(predictions)))
+
+    write_atomically(path, write)
 
 
 def read_predictions(path: Path) -> Predictions:
@@ -132,7 +119,7 @@ def read_predictions(path: Path) -> Predictions:
         If the file cannot be read, a column is missing, a label is unknown, or the rows of one
         seed differ from those of another.
     """
-    import pandas as pd  # noqa: PLC0415
+    import pandas as pd  # noqa: PLC0415  heavy, and only reading needs it
 
     try:
         # an id may be "NA" or "null": no word stands for a missing value
@@ -154,6 +141,8 @@ def read_predictions(path: Path) -> Predictions:
     unknown = table.loc[~table["label"].isin(CLASSES), "label"]
     if len(unknown):
         raise InputError(f"{path} has the label {unknown.iloc[0]!r}; expected host or viral")
+    for name in GUARDED:
+        table[name] = table[name].map(cells.unguard)
     seeds = tuple(int(seed) for seed in dict.fromkeys(table["seed"]))
     parts = [table[table["seed"] == seed] for seed in seeds]
     if not parts:
@@ -176,3 +165,15 @@ def read_predictions(path: Path) -> Predictions:
         folds=np.stack([part["fold"].to_numpy() for part in parts]),
         probabilities=np.stack([part["probability"].to_numpy(dtype=np.float32) for part in parts]),
     )
+
+
+def _table(predictions: Predictions) -> Iterator[tuple[str | float, ...]]:
+    examples = predictions.examples
+    words = [CLASSES[label] for label in examples.labels]
+    for number, seed in enumerate(predictions.seeds):
+        folds = predictions.folds[number].tolist()
+        rounded = [float(f"{value:.9g}") for value in predictions.probabilities[number].tolist()]
+        for row in zip(
+            examples.ids, examples.contigs, examples.groups, words, folds, rounded, strict=True
+        ):
+            yield (*row[:4], seed, *row[4:])

@@ -16,6 +16,10 @@ class SplitError(InputError):
     """Groups that cannot be cut into the folds asked for."""
 
 
+class TooFewGenomes(SplitError):
+    """A class whose groups are too few, or too large, for the folds: no fault of the input."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Fold:
     """Row numbers of one fold, ascending int64: no group and no row is on both sides."""
@@ -56,8 +60,10 @@ def grouped_folds(
     Raises
     ------
     SplitError
-        If lengths differ, a label is neither 0 nor 1, a class has fewer groups than folds, or a
-        test part would miss a class because some groups are too large.
+        If lengths differ or a label is neither 0 nor 1.
+    TooFewGenomes
+        If a class has fewer groups than folds, or a test part would miss a class because some
+        groups are too large.
     """
     from sklearn.model_selection import StratifiedGroupKFold  # noqa: PLC0415
 
@@ -72,9 +78,10 @@ def grouped_folds(
     for label, word in enumerate(("host", "viral")):
         there = len(np.unique(names[truth == label]))
         if there < folds:
-            raise SplitError(
+            fewer = f" or ask for at most {there} folds" if there > 1 else ""
+            raise TooFewGenomes(
                 f"{there} {word} group(s) cannot be spread over {folds} folds, since a group is "
-                f"never parted; add {word} genomes or ask for at most {there} folds"
+                f"never parted; add {word} genomes{fewer}"
             )
     splitter = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
     cut = [Fold(train, test) for train, test in splitter.split(truth, truth, names)]
@@ -94,7 +101,7 @@ def _check(cut: list[Fold], truth: NDArray[np.int64], names: NDArray[np.str_]) -
             missing = {0: "host", 1: "viral"}.keys() - set(truth[rows].tolist())
             if missing:
                 word = "viral" if 1 in missing else "host"
-                raise SplitError(
+                raise TooFewGenomes(
                     f"fold {number} of {len(cut)} would have no {word} row in its {side} part: "
                     f"some groups hold too many of the rows; ask for fewer folds "
                     f"or take another seed"

@@ -48,14 +48,13 @@ def measure_memory(
     child.start()
     sender.close()
     try:
-        result = receiver.recv()
+        result: Memory = receiver.recv()
     except EOFError as error:
         child.join()
         raise RuntimeError(
             f"memory of {arm}: the child process ended with {child.exitcode}"
         ) from error
     child.join()
-    assert isinstance(result, Memory)
     return result
 
 

@@ -59,6 +59,12 @@ def small_spec(source: Path, folder: Path) -> Path:
     return path
 
 
+def baseline_as_candidate(text: str) -> str:
+    """Return the text of the baseline's table under the candidate's name."""
+    table = text.partition("[baseline]")[2].partition("\n[")[0]
+    return f"[candidate]{table}"
+
+
 def run_suite(folder: Path, spec: Path, *options: str) -> tuple[int, str, Path]:
     command = [sys.executable, "-m", "pytest", "benchmarks", "-q", "-p", "no:cacheprovider"]
     command += ["--migration", str(spec), "--results", str(folder / "results"), *options]
@@ -128,6 +134,75 @@ def test_a_whole_small_run_decides_and_a_second_one_overwrites_nothing(tmp_path:
     _, _, second = run_suite(tmp_path, spec, "-k", "widths")
     assert second != first
     assert before == {path: path.read_bytes() for path in first.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("by_command", [True, False], ids=["command", "suite"])
+def test_too_few_genomes_leave_the_question_open_and_the_run_whole(
+    tmp_path: Path, by_command: bool
+) -> None:
+    spec = small_spec(DEMO, tmp_path)  # 3 folds
+    labels = (tmp_path / "l.csv").read_text("utf-8")
+    merged = re.sub(r"(,viral,)g\d+", r"\1one-phage", labels)
+    (tmp_path / "l.csv").write_text(merged, "utf-8")
+    if by_command:
+        assert main(["migrate", str(spec), "-o", str(tmp_path / "results")]) == INCONCLUSIVE
+        (run,) = (tmp_path / "results").iterdir()
+    else:
+        code, shown, run = run_suite(tmp_path, spec, "-k", "classification")
+        assert code == INCONCLUSIVE, shown
+    comparison = read_comparison(run)
+    reason = "1 viral group(s) cannot be spread over 3 folds"
+    assert list(comparison.unclassified) == ["contigs", "proteins"]
+    endpoints = [gate for gate in comparison.gates if "per chunk" in gate.name]
+    assert len(endpoints) == 4
+    for gate in endpoints:
+        assert gate.decision is Decision.INCONCLUSIVE
+        assert reason in gate.reason
+    assert reason in (run / "report.md").read_text("utf-8")
+    if by_command:
+        assert Decision.NOT_MEASURED not in decisions(comparison).values()
+        assert len(comparison.memory) == 2
+
+
+def test_fewer_genomes_than_can_be_judged_have_an_interval_and_no_decision(
+    tmp_path: Path,
+) -> None:
+    spec = small_spec(DEMO, tmp_path)
+    labels = (tmp_path / "l.csv").read_text("utf-8").splitlines()
+    lines = [re.sub(r",viral,g\d+$", f",viral,phage{n % 5}", line) for n, line in enumerate(labels)]
+    (tmp_path / "l.csv").write_text("\n".join(lines) + "\n", "utf-8")
+    migration = Migration.prepare(spec, results=tmp_path / "results", command="")
+    for arm in ArmName:
+        migration.classify("contigs", arm)
+    gates = {gate.name: gate for gate in migration.conclude().gates}
+    sensitivity = gates["contigs: sensitivity per chunk"]
+    assert sensitivity.decision is Decision.INCONCLUSIVE
+    assert "5 group(s)" in sensitivity.reason
+    assert sensitivity.lower is not None
+    assert sensitivity.upper is not None
+    assert gates["contigs: specificity per chunk"].decision in {Decision.PASS, Decision.FAIL}
+    assert gates["proteins: specificity per chunk"].decision is Decision.NOT_MEASURED
+
+
+def test_the_same_embedder_twice_has_finite_intervals_around_no_difference(
+    tmp_path: Path,
+) -> None:
+    spec = small_spec(DEMO, tmp_path)
+    text = spec.read_text("utf-8")
+    twice = re.sub(r"(?s)\[candidate\].*?(?=\n\[dna\])", baseline_as_candidate(text), text)
+    spec.write_text(twice, "utf-8")
+    migration = Migration.prepare(spec, results=tmp_path / "results", command="")
+    for arm in ArmName:
+        migration.classify("contigs", arm)
+    comparison = migration.conclude()
+    assert len(comparison.endpoints) == 2
+    for endpoint in comparison.endpoints:
+        assert endpoint.paired.difference == 0
+        assert endpoint.paired.lower is not None
+        assert endpoint.paired.upper == -endpoint.paired.lower
+        assert 0 < endpoint.paired.upper < 1
+    found = [gate for gate in comparison.gates if gate.name.startswith("contigs: ")]
+    assert {gate.decision for gate in found} == {Decision.PASS}
 
 
 def test_only_residues_that_enter_the_model_are_counted(tmp_path: Path) -> None:

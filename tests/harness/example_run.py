@@ -13,10 +13,12 @@ from harness.results import (
     Classification,
     Comparison,
     Decision,
+    Endpoint,
     Extraction,
     Gate,
     Memory,
     Metrics,
+    NonInferiority,
     ParityCheck,
     Speedup,
     Throughput,
@@ -102,6 +104,31 @@ def classification(arm: ArmName, recall_in_100: int) -> Classification:
     )
 
 
+def endpoint(name: str, difference: float) -> Endpoint:
+    return Endpoint(
+        dataset="d",
+        level="chunk",
+        endpoint=name,
+        paired=NonInferiority(
+            difference=difference,
+            lower=difference - 0.05,
+            upper=difference + 0.05,
+            standard_error=0.024,
+            cluster_error=0.02,
+            seed_error=0.01,
+            tango_error=0.024,
+            degrees_of_freedom=21.5,
+            rows=100,
+            clusters=20,
+            seeds=2,
+            margin=0.05,
+            alpha=0.025,
+            decision=Decision.INCONCLUSIVE,
+            clusters_needed=43,
+        ),
+    )
+
+
 def comparison() -> Comparison:
     passed = Gate("d: sensitivity per chunk", -0.05, 0.01, None, None, Decision.PASS, "fine")
     return Comparison(
@@ -131,8 +158,10 @@ def comparison() -> Comparison:
         ),
         gates=(passed,),
         verdict=Verdict(Decision.PASS, "all 1 gates passed"),
+        endpoints=(endpoint("sensitivity", -0.02), endpoint("specificity", 0.0)),
+        unclassified={"e": "3 viral group(s) cannot be spread over 5 folds"},
     )
 
 
 def without_classification() -> Comparison:
-    return replace(comparison(), classification=(), speedup=None, throughput=())
+    return replace(comparison(), classification=(), endpoints=(), speedup=None, throughput=())

@@ -61,9 +61,30 @@ def test_a_file_of_another_form_is_refused(tmp_path: Path, old: str, new: str, w
         read_comparison(tmp_path)
 
 
+def test_a_run_from_before_the_intervals_is_read_as_one_without(tmp_path: Path) -> None:
+    stored = json.loads(to_json(comparison()))
+    for key in ("endpoints", "unclassified"):
+        del stored[key]
+    (tmp_path / COMPARISON_FILE).write_text(json.dumps(stored), "utf-8")
+    expected = replace(comparison(), endpoints=(), unclassified={})
+    assert read_comparison(tmp_path) == expected
+
+
 def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
     with pytest.raises(ResultsError, match=r"comparison\.json: cannot be read"):
         read_comparison(tmp_path)
+
+
+DOCUMENTED = {
+    "throughput",
+    "speedup",
+    "memory",
+    "gates",
+    "verdict",
+    "parity",
+    "widths",
+    "endpoints",
+}
 
 
 def test_documented_keys_are_the_written_ones() -> None:
@@ -71,7 +92,9 @@ def test_documented_keys_are_the_written_ones() -> None:
     for key, value in json.loads(to_json(comparison())).items():
         assert f"`{key}" in page
         records = value if isinstance(value, list) else [value]
-        if key in {"throughput", "speedup", "memory", "gates", "verdict", "parity", "widths"}:
+        if key == "endpoints":
+            records = [{**records[0], **records[0]["paired"]}]
+        if key in DOCUMENTED:
             for name in records[0]:
                 assert f"`{name}" in page, f"{key}.{name} is not documented"
 

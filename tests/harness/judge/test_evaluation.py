@@ -20,7 +20,7 @@ from embedders.errors import InputError
 from harness.judge import (
     Examples,
     Predictions,
-    SplitError,
+    TooFewGenomes,
     cross_validate,
     grouped_folds,
     read_predictions,
@@ -191,5 +191,12 @@ def test_what_cannot_be_evaluated_is_refused() -> None:
         validate([features(), features()])
     with pytest.raises(InputError, match="no seeds"):
         validate(features(), seeds=())
-    with pytest.raises(SplitError, match="at most 15 folds"):
+
+
+def test_too_few_genomes_to_fold_or_to_stop_early_by_are_told_apart_from_bad_input() -> None:
+    with pytest.raises(TooFewGenomes, match="at most 15 folds"):
         validate(features(), folds=16)
+    two_of_each = tuple(f"g{row * 2 // ROWS}-{LABELS[row]}" for row in range(ROWS))
+    examples = Examples(tuple(IDS), tuple(IDS), two_of_each, LABELS)
+    with pytest.raises(TooFewGenomes, match=r"fold 0 of 2: 1 \w+ group\(s\) in the training rows"):
+        cross_validate([features()], examples, folds=2, seeds=(0,), recipe=RECIPE)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from harness.judge.gate import (
+    FEWEST_CLUSTERS,
+    all_gates,
     decide,
     device_memory_gate,
     endpoint_gates,
@@ -15,13 +17,16 @@ from harness.judge.gate import (
 from harness.results import (
     Classification,
     Decision,
+    Endpoint,
     Gate,
     Memory,
+    NonInferiority,
     ParityCheck,
     Speedup,
     WidthRow,
 )
 from harness.spec import Gates
+from tests.harness.example_run import SPEC
 
 GATES = Gates(sensitivity_margin=0.05, specificity_margin=0.02)
 
@@ -37,6 +42,45 @@ def classified(arm: str, recall: float | None, specificity: float | None) -> Cla
         predictions="p.csv",
         predictions_sha256="0" * 64,
     )
+
+
+def paired(
+    endpoint: str,
+    difference: float | None,
+    *,
+    clusters: int = 40,
+    reach: float | None = 0.1,
+    level: str = "chunk",
+) -> Endpoint:
+    known = difference is not None and reach is not None
+    return Endpoint(
+        "d",
+        level,
+        endpoint,
+        NonInferiority(
+            difference=difference,
+            lower=(difference or 0) - (reach or 0) if known else None,
+            upper=(difference or 0) + (reach or 0) if known else None,
+            standard_error=None,
+            cluster_error=None,
+            seed_error=None,
+            tango_error=None,
+            degrees_of_freedom=None,
+            rows=100,
+            clusters=clusters,
+            seeds=2,
+            margin=0.05,
+            alpha=0.025,
+            decision=Decision.INCONCLUSIVE,
+            clusters_needed=None,
+        ),
+    )
+
+
+def judged(
+    results: list[Classification], endpoints: list[Endpoint], levels: tuple[str, ...] = ("chunk",)
+) -> list[Gate]:
+    return endpoint_gates(results, endpoints, dataset="d", levels=levels, gates=GATES)
 
 
 def gate(decision: Decision) -> Gate:
@@ -57,15 +101,77 @@ def test_each_endpoint_has_its_own_margin(
     recall: float | None, specificity: float | None, decisions: list[Decision]
 ) -> None:
     results = [classified("baseline", 0.90, 0.90), classified("candidate", recall, specificity)]
-    lines = endpoint_gates(results, dataset="d", levels=["chunk"], gates=GATES)
-    assert [line.decision for line in lines] == decisions
+    endpoints = [
+        paired(endpoint, None if rate is None else rate - 0.90)
+        for endpoint, rate in (("sensitivity", recall), ("specificity", specificity))
+    ]
+    assert [line.decision for line in judged(results, endpoints)] == decisions
 
 
-def test_an_arm_without_predictions_is_not_measured() -> None:
-    lines = endpoint_gates(
-        [classified("baseline", 0.9, 0.9)], dataset="d", levels=["chunk"], gates=GATES
-    )
+BOTH = [classified("baseline", 0.82, 0.9), classified("candidate", 0.825, 0.9)]
+
+
+def test_an_endpoint_carries_its_interval_in_figures_and_in_words() -> None:
+    endpoints = [paired("sensitivity", 0.005, reach=0.026), paired("specificity", 0.0)]
+    line = judged(BOTH, endpoints)[0]
+    assert (line.value, line.lower, line.upper) == (0.005, 0.005 - 0.026, 0.005 + 0.026)
+    assert line.reason == ("0.820 → 0.825, +0.005 [-0.021, +0.031]; at most 0.050 may be lost")
+
+
+@pytest.mark.parametrize("arm", ["baseline", "candidate"])
+def test_an_arm_without_predictions_is_not_measured_and_never_passes(arm: str) -> None:
+    lines = judged([classified(arm, 0.9, 0.9)], [])
     assert {line.decision for line in lines} == {Decision.NOT_MEASURED}
+    assert decide(lines).decision is Decision.INCONCLUSIVE
+
+
+def test_predictions_that_were_not_paired_are_not_measured() -> None:
+    assert {line.decision for line in judged(BOTH, [])} == {Decision.NOT_MEASURED}
+
+
+@pytest.mark.parametrize("difference", [0.0, -0.5])
+def test_too_few_genomes_of_a_class_leave_its_endpoint_open(difference: float) -> None:
+    few, enough = FEWEST_CLUSTERS - 1, FEWEST_CLUSTERS
+    endpoints = [
+        paired("sensitivity", difference, clusters=few),
+        paired("specificity", 0.0, clusters=enough),
+    ]
+    lines = judged(BOTH, endpoints)
+    assert [line.decision for line in lines] == [Decision.INCONCLUSIVE, Decision.PASS]
+    assert f"{few} group(s)" in lines[0].reason
+    assert f"at least {enough}" in lines[0].reason
+
+
+def test_one_genome_has_no_interval_and_leaves_the_endpoint_open() -> None:
+    endpoints = [
+        paired(name, 0.0, clusters=1, reach=None) for name in ("sensitivity", "specificity")
+    ]
+    lines = judged(BOTH, endpoints)
+    assert {line.decision for line in lines} == {Decision.INCONCLUSIVE}
+    assert {(line.lower, line.upper) for line in lines} == {(None, None)}
+
+
+def test_fewest_clusters_are_those_that_a_sign_test_can_tell_from_chance() -> None:
+    assert 2.0**-FEWEST_CLUSTERS <= 0.025 < 2.0 ** -(FEWEST_CLUSTERS - 1)
+
+
+def test_a_data_set_that_cannot_be_cut_into_folds_is_inconclusive_with_the_reason() -> None:
+    gates = all_gates(
+        SPEC,
+        widths=[],
+        parity=[],
+        speedup=None,
+        memory=[],
+        classification=[],
+        endpoints=[],
+        unclassified={"d": "3 viral group(s) cannot be spread over 5 folds"},
+    )
+    endpoints = {line.name: line for line in gates if line.name.startswith("d: ")}
+    assert set(endpoints) == {"d: sensitivity per chunk", "d: specificity per chunk"}
+    for line in endpoints.values():
+        assert line.decision is Decision.INCONCLUSIVE
+        assert line.reason == "too few genomes: 3 viral group(s) cannot be spread over 5 folds"
+    assert decide(list(endpoints.values())).decision is Decision.INCONCLUSIVE
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import example as explicit
 from hypothesis import strategies as st
 
 from embedders.errors import InputError
@@ -55,6 +57,59 @@ def test_csv_gives_back_ids_and_probabilities_exactly(
     assert np.array_equal(after.folds, before.folds)
     assert after.probabilities.dtype == np.float32
     assert np.array_equal(after.probabilities, before.probabilities)
+
+
+# what a spreadsheet would run, what a CSV reader may stumble over, and the rest of Unicode
+hostile = st.text(
+    st.sampled_from("=+-@'\"\t\r\n\0,; \x1a\x85\u2028\ufeffa") | st.characters(codec="utf-8"),
+    max_size=6,
+)
+
+
+@settings(suppress_health_check=FIXTURES, deadline=None, max_examples=100)
+@given(
+    rows=st.lists(
+        st.tuples(hostile, hostile, hostile),
+        min_size=1,
+        max_size=6,
+        unique_by=(lambda row: row[0], lambda row: row[1]),
+    )
+)
+@explicit(rows=[("=1+1", "a\rb", "'"), ("'=1+1", "a\nb", "-"), ("a,b", 'c"d', "\0")])
+def test_csv_gives_back_any_id_contig_and_group_exactly(
+    tmp_path: Path, rows: list[tuple[str, str, str]]
+) -> None:
+    ids, contigs, groups = zip(*rows, strict=True)
+    examples = Examples(ids, contigs, groups, np.zeros(len(ids), np.int64))
+    shape = (2, len(ids))
+    before = Predictions(examples, (0, 1), np.zeros(shape, np.int64), np.zeros(shape, np.float32))
+    write_predictions(tmp_path / "p.csv", before)
+    after = read_predictions(tmp_path / "p.csv").examples
+    assert (after.ids, after.contigs, after.groups) == (ids, contigs, groups)
+
+
+def test_no_cell_is_a_formula(tmp_path: Path) -> None:
+    write_predictions(tmp_path / "p.csv", made(["=1+1", "+1", "-1", "@SUM(1)", "\tx", "\rx"]))
+    with (tmp_path / "p.csv").open(encoding="utf-8", newline="") as stream:
+        for row in csv.reader(stream, strict=True):
+            assert not [cell for cell in row if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
+
+
+def test_negative_zero_is_a_probability_and_no_text(tmp_path: Path) -> None:
+    chance = np.array([[-0.0]], dtype=np.float32)
+    before = Predictions(example(["a"]), (0,), np.zeros((1, 1), np.int64), chance)
+    write_predictions(tmp_path / "p.csv", before)
+    assert read_predictions(tmp_path / "p.csv").probabilities[0, 0] == 0
+
+
+def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "p.csv"
+    write_predictions(path, made(["a", "b"]))
+    before = path.read_bytes()
+    with pytest.raises(UnicodeEncodeError):
+        write_predictions(path, made(["a", "\ud800"]))  # half a surrogate has no form in UTF-8
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["p.csv"]
 
 
 @settings(suppress_health_check=FIXTURES, deadline=None, max_examples=40)

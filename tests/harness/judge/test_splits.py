@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from embedders.errors import InputError
-from harness.judge.splits import SplitError, grouped_folds
+from harness.judge.splits import TooFewGenomes, grouped_folds
 
 
 def table(sizes: list[int]) -> tuple[NDArray[np.int64], list[str]]:
@@ -67,14 +67,19 @@ def test_classes_keep_their_shares_in_every_fold() -> None:
 
 def test_fewer_groups_than_folds_names_the_class_and_the_count() -> None:
     labels, groups = table([2] * 7)
-    with pytest.raises(SplitError, match=r"3 viral group.*at most 3 folds"):
+    with pytest.raises(TooFewGenomes, match=r"3 viral group.*at most 3 folds"):
         grouped_folds(labels, groups, 4, 0)
+
+
+def test_a_single_group_is_advised_no_number_of_folds() -> None:
+    with pytest.raises(TooFewGenomes, match=r"1 viral group.*; add viral genomes$"):
+        grouped_folds([0, 0, 1], ["a", "b", "c"], 2, 0)
 
 
 def test_a_cut_that_leaves_a_fold_without_a_class_is_refused() -> None:
     # three groups of each class, one of them shared: the greedy cut puts two hosts together
     groups = ["both", "both", "h1", "h2", "v1", "v2"]
-    with pytest.raises(SplitError, match="ask for fewer folds"):
+    with pytest.raises(TooFewGenomes, match="ask for fewer folds"):
         grouped_folds([0, 1, 0, 0, 1, 1], groups, 3, 0)
 
 

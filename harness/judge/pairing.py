@@ -1,0 +1,121 @@
+"""Both arms' predictions of the same rows, compared endpoint by endpoint."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from embedders.errors import InputError
+from harness.judge.evaluation import Level, levels
+from harness.judge.metrics import DEFAULT_THRESHOLD
+from harness.judge.noninferiority import noninferiority
+from harness.judge.predictions import Examples, Predictions
+from harness.results import Endpoint
+from harness.spec import Gates
+
+CLASS_OF = {"sensitivity": 1, "specificity": 0}
+"""The label whose rows each primary endpoint is about."""
+
+LISTED_IDS = 5
+"""At most so many ids are spelt out in an error."""
+
+
+def paired_endpoints(
+    baseline: Predictions,
+    candidate: Predictions,
+    *,
+    dataset: str,
+    gates: Gates,
+    threshold: float = DEFAULT_THRESHOLD,
+) -> tuple[Endpoint, ...]:
+    """Compare the arms on each endpoint, at the levels that :func:`summarise` gives rates for.
+
+    Parameters
+    ----------
+    baseline, candidate
+        Predictions of the same rows, in any order.
+    dataset
+        Whose they are, for the record and for errors.
+    gates
+        The margin of each endpoint.
+    threshold
+        Called viral at this probability and above.
+
+    Raises
+    ------
+    InputError
+        If rows, labels, groups, contigs, seeds or folds of the arms differ.
+    """
+    aligned = _aligned(baseline, candidate, dataset)
+    return tuple(
+        _endpoint(before, after, dataset, endpoint, gates, threshold)
+        for before, after in zip(levels(baseline), levels(aligned), strict=True)
+        for endpoint in CLASS_OF
+    )
+
+
+def _endpoint(
+    before: Level, after: Level, dataset: str, endpoint: str, gates: Gates, threshold: float
+) -> Endpoint:
+    label = CLASS_OF[endpoint]
+    rows = np.flatnonzero(before.labels == label)
+    # float64 as in score(), so that both call the same rows viral
+    right, now_right = (
+        (level.probabilities[:, rows].astype(np.float64) >= threshold) == bool(label)
+        for level in (before, after)
+    )
+    paired = noninferiority(
+        right,
+        now_right,
+        [before.groups[row] for row in rows],
+        margin=getattr(gates, f"{endpoint}_margin"),
+    )
+    return Endpoint(dataset, before.name, endpoint, paired)
+
+
+def _aligned(baseline: Predictions, candidate: Predictions, dataset: str) -> Predictions:
+    """Return the candidate's predictions with their rows in the order of the baseline's."""
+    ours, theirs = baseline.examples, candidate.examples
+    _refuse_other_rows(ours, theirs, dataset)
+    place = {name: row for row, name in enumerate(theirs.ids)}
+    order = np.array([place[name] for name in ours.ids])
+    examples = Examples(
+        ids=ours.ids,
+        contigs=tuple(theirs.contigs[row] for row in order),
+        groups=tuple(theirs.groups[row] for row in order),
+        labels=theirs.labels[order],
+    )
+    aligned = replace(
+        candidate,
+        examples=examples,
+        folds=candidate.folds[:, order],
+        probabilities=candidate.probabilities[:, order],
+    )
+    for what, same in (
+        ("labels", np.array_equal(ours.labels, examples.labels)),
+        ("groups", ours.groups == examples.groups),
+        ("contigs", ours.contigs == examples.contigs),
+        ("seeds", baseline.seeds == aligned.seeds),
+        ("folds", np.array_equal(baseline.folds, aligned.folds)),
+    ):
+        if not same:
+            raise InputError(
+                f"{dataset}: the {what} of baseline and candidate differ, so their predictions "
+                f"are no pairs; classify both arms anew with the same labels, folds and seeds"
+            )
+    return aligned
+
+
+def _refuse_other_rows(ours: Examples, theirs: Examples, dataset: str) -> None:
+    for arm, other, lone in (
+        ("baseline", "candidate", set(ours.ids) - set(theirs.ids)),
+        ("candidate", "baseline", set(theirs.ids) - set(ours.ids)),
+    ):
+        if lone:
+            some = ", ".join(sorted(lone)[:LISTED_IDS])
+            raise InputError(
+                f"{dataset}: {len(lone)} row(s) of the {arm} have no prediction by the {other}: "
+                f"{some}{', …' if len(lone) > LISTED_IDS else ''}; both arms must judge the same "
+                f"rows, so leave these records out of the data set"
+            )
