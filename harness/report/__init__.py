@@ -1,5 +1,6 @@
 """Tables and pages from stored results."""
 
+from harness.report.escapes import printable
 from harness.report.files import (
     new_folder,
     terminal_summary,
@@ -26,6 +27,7 @@ __all__ = [
     "markdown",
     "new_folder",
     "plain_table",
+    "printable",
     "rows",
     "terminal_summary",
     "to_csv",

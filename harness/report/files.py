@@ -7,6 +7,7 @@ from pathlib import Path
 
 from embedders.errors import InputError
 from harness.files import write_text_atomically
+from harness.report.escapes import printable
 from harness.report.page import markdown
 from harness.report.tables import ROUNDING_NOTE, comparison_table, gate_table, to_csv, verdict_line
 from harness.results import COMPARISON_FILE, Comparison
@@ -47,17 +48,20 @@ def write_tables(comparison: Comparison, folder: Path) -> None:
 
 
 def terminal_summary(comparison: Comparison, folder: Path) -> str:
-    """Return what a person reads at the end of a run: table, gates, verdict, files."""
+    """Return what a person reads at the end of a run: table, gates, verdict, files.
+
+    Text from outside is made printable: no control character of it reaches the terminal.
+    """
     names = (COMPARISON_FILE, CSV_FILE, REPORT_FILE, BENCHMARK_FILE)
     files = [folder / name for name in names if (folder / name).exists()]
     return "\n\n".join(
         [
-            comparison.spec.title or comparison.spec.name,
+            printable(comparison.spec.title or comparison.spec.name),
             comparison_table(comparison, "simple"),
             gate_table(comparison, "simple"),
-            f"Measured on {comparison.provenance.machine.sentence()}. {ROUNDING_NOTE}",
-            "\n".join(f"  {file}" for file in files),
-            verdict_line(comparison),
+            f"Measured on {printable(comparison.provenance.machine.sentence())}. {ROUNDING_NOTE}",
+            "\n".join(f"  {printable(str(file))}" for file in files),
+            printable(verdict_line(comparison)),
         ]
     )
 

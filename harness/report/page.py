@@ -4,23 +4,27 @@ from __future__ import annotations
 
 from tabulate import tabulate
 
+from harness.report.escapes import MARKDOWN, code, escaped
 from harness.report.tables import ROUNDING_NOTE, comparison_table, gate_table, verdict_line
 from harness.results import Comparison
 from harness.spec import ArmName
 
 
 def markdown(comparison: Comparison) -> str:
-    """Return the whole report; every figure in it stands in ``comparison.json`` too."""
+    """Return the whole report; every figure in it stands in ``comparison.json`` too.
+
+    Text from outside is shown as text: no HTML and no markup of it takes effect.
+    """
     spec = comparison.spec
     sections = [
-        f"# {spec.title or spec.name}",
-        f"**{verdict_line(comparison)}**",
+        f"# {escaped(spec.title) or escaped(spec.name)}",
+        f"**{escaped(verdict_line(comparison))}**",
         _question(comparison),
         "## Comparison",
-        comparison_table(comparison, "github"),
+        comparison_table(comparison, MARKDOWN),
         _reading(comparison),
         "## Gates",
-        gate_table(comparison, "github"),
+        gate_table(comparison, MARKDOWN),
         "## Confusion matrices, by seed",
         _confusions(comparison),
         "## Where this comes from",
@@ -32,8 +36,9 @@ def markdown(comparison: Comparison) -> str:
 def _question(comparison: Comparison) -> str:
     arms = [comparison.spec.arm(arm) for arm in ArmName]
     return (
-        f"May `{arms[1].embedder}` replace `{arms[0].embedder}`? Both arms saw the same records, "
-        "cleaning, truncation, folds, seeds and training recipe; nothing but the embedder differs."
+        f"May {code(arms[1].embedder)} replace {code(arms[0].embedder)}? Both arms saw the same "
+        "records, cleaning, truncation, folds, seeds and training recipe; nothing but the embedder "
+        "differs."
     )
 
 
@@ -50,7 +55,7 @@ def _reading(comparison: Comparison) -> str:
 
 def _confusions(comparison: Comparison) -> str:
     lines = [
-        [item.dataset, item.level, item.arm, seed, m.tp, m.fn, m.tn, m.fp]
+        [*map(escaped, (item.dataset, item.level, item.arm)), seed, m.tp, m.fn, m.tn, m.fp]
         for item in comparison.classification
         for seed, m in zip(item.seeds, item.per_seed, strict=True)
     ]
@@ -58,7 +63,8 @@ def _confusions(comparison: Comparison) -> str:
         return "No classification was measured in this run."
     header = ["data set", "level", "arm", "seed", "viral as viral", "viral as host"]
     header += ["host as host", "host as viral"]
-    return tabulate(lines, headers=header, tablefmt="github")
+    # only figures are aligned as such: a data set may be called 007
+    return tabulate(lines, headers=header, tablefmt=MARKDOWN, disable_numparse=[0, 1, 2])
 
 
 def _provenance(comparison: Comparison) -> str:
@@ -69,7 +75,7 @@ def _provenance(comparison: Comparison) -> str:
     lines: list[list[str]] = [
         ["run", comparison.run],
         ["started", origin.started],
-        ["command", f"`{origin.command}`"],
+        ["command", origin.command],
         ["machine", origin.machine.sentence()],
         ["torch threads", str(origin.machine.torch_threads)],
         ["commit", commit],
@@ -87,7 +93,11 @@ def _provenance(comparison: Comparison) -> str:
             for item in comparison.extraction
         ),
     ]
-    return tabulate(lines, headers=["", ""], tablefmt="github", disable_numparse=True)
+    shown = [
+        [escaped(what), code(found) if what == "command" else escaped(found)]
+        for what, found in lines
+    ]
+    return tabulate(shown, headers=["", ""], tablefmt=MARKDOWN, disable_numparse=True)
 
 
 def _weights(comparison: Comparison, arm: str) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass, fields
 from statistics import geometric_mean
 
 from tabulate import tabulate
 
+from harness.cells import line
+from harness.report.escapes import MARKDOWN, cell, escaped, printable
 from harness.results import Comparison, Gate, find
 from harness.spec import ArmName
 
@@ -58,13 +58,12 @@ def rows(comparison: Comparison) -> list[Row]:
 
 
 def to_csv(comparison: Comparison) -> str:
-    """Return the rows as CSV at full precision; a figure that was not measured is empty."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow([field.name for field in fields(Row)])
-    for row in rows(comparison):
-        writer.writerow(["" if value is None else value for value in astuple(row)])
-    return stream.getvalue()
+    """Return the rows as CSV at full precision; a figure that was not measured is empty.
+
+    Text is guarded, so that no spreadsheet runs it; see :mod:`harness.cells`.
+    """
+    titles = line(field.name for field in fields(Row))
+    return titles + "".join(line(astuple(row)) for row in rows(comparison))
 
 
 def comparison_table(comparison: Comparison, style: str) -> str:
@@ -73,7 +72,7 @@ def comparison_table(comparison: Comparison, style: str) -> str:
     names = [
         "",
         "",
-        *(_arm_title(comparison, arm) for arm in ArmName),
+        *(cell(_arm_title(comparison, arm), style) for arm in ArmName),
         "",
     ]
     lines = [names]
@@ -101,7 +100,9 @@ def gate_table(comparison: Comparison, style: str) -> str:
 
 def gates_as_table(gates: Sequence[Gate], style: str) -> str:
     """Return any gates as a table; see :func:`gate_table`."""
-    lines = [[gate.decision.value, gate.name, gate.reason] for gate in gates]
+    lines = [
+        [gate.decision.value, cell(gate.name, style), cell(gate.reason, style)] for gate in gates
+    ]
     return tabulate(
         lines, headers=["decision", "gate", "why"], tablefmt=style, disable_numparse=True
     )
@@ -109,11 +110,12 @@ def gates_as_table(gates: Sequence[Gate], style: str) -> str:
 
 def plain_table(lines: Sequence[Sequence[str]], headers: Sequence[str]) -> str:
     """Return lines of text as a table for a terminal."""
-    return tabulate(lines, headers=headers, tablefmt="simple", disable_numparse=True)
+    shown = [list(map(printable, cells)) for cells in lines]
+    return tabulate(shown, headers=headers, tablefmt="simple", disable_numparse=True)
 
 
 def verdict_line(comparison: Comparison) -> str:
-    """Return the verdict and its reason in one line."""
+    """Return the verdict and its reason in one line; both as they are stored, not escaped."""
     return f"Verdict: {comparison.verdict.decision} - {comparison.verdict.reason}"
 
 
@@ -224,4 +226,4 @@ def _change(row: Row) -> str:
 
 
 def _strong(text: str, style: str) -> str:
-    return f"**{text}**" if style == "github" else text.upper()
+    return f"**{escaped(text)}**" if style == MARKDOWN else printable(text.upper())
