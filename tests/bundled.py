@@ -11,6 +11,7 @@ from Bio.SeqIO.FastaIO import SimpleFastaParser
 from benchmarks import DEMO
 
 DATA = DEMO.parent / "data"
+EVERY = 3_722
 
 
 def proteins(count: int) -> dict[str, str]:
@@ -24,6 +25,13 @@ def proteins(count: int) -> dict[str, str]:
     if len(found) < count:
         raise ValueError(f"{count} proteins asked for, {len(found)} are bundled")
     return dict(islice(found.items(), count))
+
+
+def shortest(count: int) -> dict[str, str]:
+    """Return the shortest bundled proteins by id, in the order in which they are bundled."""
+    whole = proteins(EVERY)
+    longest = sorted(map(len, whole.values()))[count - 1]
+    return dict(islice(((name, t) for name, t in whole.items() if len(t) <= longest), count))
 
 
 def write_fasta(path: Path, records: dict[str, str]) -> Path:

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.table import pytest_terminal_summary
 from tests.real_weights import FetchError
 from tests.real_weights import esm2_8m_folder as fetch_esm2_8m
+
+__all__ = ["pytest_terminal_summary"]  # here, because a run on several processes loads no other
 
 
 @pytest.fixture(scope="session")

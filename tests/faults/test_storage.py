@@ -46,13 +46,12 @@ from harness.features import (
 )
 from harness.features.manifest import Manifest, Source
 from harness.features.store import open_store
-from tests.bundled import proteins, write_fasta
+from tests.bundled import shortest, write_fasta
 from tests.harness.features.broken_embedders import BrokenEmbedder
 
 ROOT = Path(__file__).parents[2]
 NOT_COMPARED = {"journal.jsonl"}  # when and where a run took place
-TEN = {name: text for name, text in proteins(400).items() if len(text) < 150}
-TEN = dict(list(TEN.items())[:10])
+TEN = shortest(10)
 SMALL_DISK_BYTES = 2 << 20
 MEMORY_WORDS = "CUDA out of memory. Tried to allocate 9 GiB"
 
@@ -166,7 +165,7 @@ def test_row_02_killed_between_shard_and_manifest(
 def test_row_03_killed_at_random_moments(
     tmp_path: Path, kills: int, request: pytest.FixtureRequest
 ) -> None:
-    wanted = proteins(3000)
+    wanted = shortest(3000)
     options: list[object] = ["--kills", kills, "--seed", random.randrange(10**6)]
     if kills > 20:
         weights = request.getfixturevalue("esm2_8m_folder")
