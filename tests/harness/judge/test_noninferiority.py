@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import doctest
 import math
+import sys
 from dataclasses import asdict, astuple
 
 import numpy as np
@@ -376,6 +378,12 @@ def test_what_cannot_be_compared_is_refused(
 ) -> None:
     with pytest.raises(InputError, match=words):
         noninferiority(agreeing(2, 3), after, np.array(clusters), **levels)
+
+
+def test_the_example_in_the_documentation_holds() -> None:
+    results = doctest.testmod(sys.modules[noninferiority.__module__])
+    assert results.attempted
+    assert not results.failed
 
 
 # What it is for
