@@ -218,7 +218,9 @@ class Migration:
         """
         key = (dataset, arm)
         if key not in self.found.classification and dataset not in self.found.unclassified:
-            table = self._preparation.features(self.spec.dataset(dataset), arm, self.embedder(arm))
+            judged = [each for each in ArmName if each is arm or self.has_learnt_weights(each)]
+            embedders = {each: self.embedder(each) for each in judged}
+            table = self._preparation.features(self.spec.dataset(dataset), arm, embedders)
             plan = self.spec.classification
             try:
                 predictions = judge.cross_validate(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import islice
@@ -72,26 +72,31 @@ class Preparation:
                 return self._dna_embedder.embed([first]).shape[1]
         return 0
 
-    def features(self, dataset: Dataset, arm: ArmName, embedder: Embedder) -> LabelledFeatures:
-        """Embed, merge and label one data set for one arm.
+    def features(
+        self, dataset: Dataset, arm: ArmName, embedders: Mapping[ArmName, Embedder]
+    ) -> LabelledFeatures:
+        """Embed a data set for every arm given, and merge and label the rows of one.
+
+        A record that the embedder of any arm rejects is left out of all of them: the arms are
+        compared on the same rows.
 
         Raises
         ------
         InputError
             If ids of proteins, DNA and labels do not match, rejected records aside.
         """
-        folder = self._folder / arm / dataset.name
-        protein = folder / "protein"
-        self._extract(
-            dataset.proteins, embedder, protein, arm, dataset, self._spec.arm(arm).tokens_per_batch
-        )
-        merged = folder / "merged"
+        for each, embedder in embedders.items():
+            self._proteins(dataset, each, embedder)
+        others = [self._protein_folder(dataset, each) for each in embedders if each is not arm]
+        without = [reject for other in others for reject in features.read_rejects(other)]
+        protein = self._protein_folder(dataset, arm)
+        merged = protein.with_name("merged")
         shard_size = self._spec.embedding.shard_size
         dna = self._dna_folder(dataset)
         if dna is None:
-            features.repack(protein, merged, shard_size=shard_size)
+            features.repack(protein, merged, shard_size=shard_size, without=without)
         else:
-            features.merge(dna, protein, merged, shard_size=shard_size)
+            features.merge(dna, protein, merged, shard_size=shard_size, without=without)
         shards = features.merged_blocks([merged])
         ids = tuple(each for shard in shards for each in shard.ids)
         rejected = {reject.id for reject in features.read_rejects(merged)}
@@ -103,6 +108,16 @@ class Preparation:
             labels=labels.labels,
         )
         return LabelledFeatures(tuple(shard.matrix for shard in shards), examples)
+
+    def _protein_folder(self, dataset: Dataset, arm: ArmName) -> Path:
+        return self._folder / arm / dataset.name / "protein"
+
+    def _proteins(self, dataset: Dataset, arm: ArmName, embedder: Embedder) -> None:
+        """Embed the proteins of a data set for one arm, once."""
+        folder = self._protein_folder(dataset, arm)
+        if not folder.exists():
+            budget = self._spec.arm(arm).tokens_per_batch
+            self._extract(dataset.proteins, embedder, folder, arm, dataset, budget)
 
     def _dna_folder(self, dataset: Dataset) -> Path | None:
         if dataset.nucleotides is None:

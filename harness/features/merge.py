@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -32,6 +33,7 @@ def merge(
     label: int | None = None,
     shard_size: int = DEFAULT_SHARD_SIZE,
     shard_format: Format | str = Format.PT,
+    without: Sequence[Reject] = (),
 ) -> EmbeddingFolder:
     """Write one row per id, its DNA vector and then its protein vector, in the protein's order.
 
@@ -52,6 +54,8 @@ def merge(
         Rows per merged shard, at least 1.
     shard_format
         ``pt`` (the original pipeline's) or ``safetensors``.
+    without
+        More records to leave out and list, e.g. what the embedder of the other arm rejected.
 
     Returns
     -------
@@ -89,17 +93,17 @@ def merge(
             raise MergeError(f"{left.path}: ids that come more than once, {list_ids(repeated)}")
         if not row_of:
             raise MergeError(f"{left.path}: holds no vectors; there is nothing to merge")
-        rejects = (*_rejects(left), *_rejects(right))
+        rejects = (*_rejects(left), *_rejects(right), *without)
         left_out = {reject.id for reject in rejects}
         paired = _check_pairing(left, right, row_of, left_out)
         rows: NDArray[np.float32] = np.memmap(
             scratch, dtype=np.float32, mode="r", shape=(len(row_of), left.width)
         )
         joined = (
-            _joined(block, rows, row_of)
+            _joined(block, rows, row_of, left_out)
             for block in right.blocks(verify=False)  # verified while the ids were compared
         )
-        sources = (left.source(len(row_of)), right.source(paired))
+        sources = (left.source(len(row_of)), right.source(paired), *_besides(without))
         plan = _plan((left, right), sources, label, shard_size, Format(shard_format))
         return _write(out, plan, joined, rejects)
 
@@ -111,6 +115,7 @@ def repack(
     label: int | None = None,
     shard_size: int = DEFAULT_SHARD_SIZE,
     shard_format: Format | str = Format.PT,
+    without: Sequence[Reject] = (),
 ) -> EmbeddingFolder:
     """Write one folder alone in the merged form, for a classifier on proteins (or DNA) only.
 
@@ -120,9 +125,11 @@ def repack(
     only = _opened(folder)
     count = len(only.ids())  # an id that comes twice is refused before anything is written
     check_store(out)
-    rows = ((block.ids, block.matrix) for block in only.blocks(verify=False))
-    plan = _plan((only,), (only.source(count),), label, shard_size, Format(shard_format))
-    return _write(out, plan, rows, _rejects(only))
+    left_out = {reject.id for reject in without}
+    rows = (_kept(block, left_out) for block in only.blocks(verify=False))
+    sources = (only.source(count), *_besides(without))
+    plan = _plan((only,), sources, label, shard_size, Format(shard_format))
+    return _write(out, plan, rows, (*_rejects(only), *without))
 
 
 def _check_options(label: int | None, shard_size: int) -> None:
@@ -161,11 +168,28 @@ def _copy(matrix: torch.Tensor, scratch: IO[bytes], out: Path) -> None:
         ) from error
 
 
-def _joined(block: Shard, rows: NDArray[np.float32], row_of: dict[str, int]) -> Rows:
-    kept = [number for number, each in enumerate(block.ids) if each in row_of]
-    ids = tuple(block.ids[number] for number in kept)
+def _besides(without: Sequence[Reject]) -> tuple[Source, ...]:
+    """Make what is left out besides a part of what the folder was made from."""
+    if not without:
+        return ()
+    names = "".join(f"{each.id}\n" for each in without)
+    digest = hashlib.sha256(names.encode("utf-8")).hexdigest()
+    return (Source("left out besides", digest, len(without)),)
+
+
+def _kept(block: Shard, left_out: set[str]) -> Rows:
+    if left_out.isdisjoint(block.ids):
+        return block.ids, block.matrix
+    kept = [number for number, each in enumerate(block.ids) if each not in left_out]
+    return tuple(block.ids[number] for number in kept), block.matrix[kept]
+
+
+def _joined(
+    block: Shard, rows: NDArray[np.float32], row_of: dict[str, int], left_out: set[str]
+) -> Rows:
+    ids, protein = _kept(block, left_out)
     dna = torch.from_numpy(rows[[row_of[each] for each in ids]])
-    return ids, torch.cat((dna, block.matrix[kept]), 1)
+    return ids, torch.cat((dna, protein), 1)
 
 
 def _check_pairing(

@@ -47,6 +47,8 @@ def _reading(comparison: Comparison) -> str:
     return (
         f"Rates are out of fold ({plan.folds} folds by group, never by row), mean over "
         f"{len(plan.seeds)} retraining seeds ({', '.join(map(str, plan.seeds))}), threshold 0.5. "
+        "The gates on sensitivity and specificity are decided by the difference; the 95% interval "
+        "beside it is that of paired rows, over groups and retraining seeds. "
         "Host memory and device memory were read in a process of each arm's own. The paired "
         "speed-up has a 95% interval over interleaved rounds; `not measured` is never a pass. "
         f"{ROUNDING_NOTE}"

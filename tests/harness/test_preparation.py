@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import torch
 
-from embedders import InputError, load
+from embedders import Cleaned, Embedder, EmbedderSpec, InputError, load
 from harness.preparation import Preparation
 from harness.spec import (
     Arm,
@@ -63,7 +65,9 @@ def test_existing_dnabert_files_are_joined_by_id(tmp_path: Path) -> None:
     spec = migration(tmp_path, dna_features=tmp_path / "dnabert")
     preparation = Preparation(spec, tmp_path / "features")
     assert preparation.dna_width() == DNABERT_WIDTH
-    table = preparation.features(spec.datasets[0], ArmName.BASELINE, preparation.loader(ARM)())
+    table = preparation.features(
+        spec.datasets[0], ArmName.BASELINE, {ArmName.BASELINE: preparation.loader(ARM)()}
+    )
     matrix = torch.cat(table.blocks)
     assert matrix.shape == (6, DNABERT_WIDTH + 320)
     assert table.examples.ids == tuple(IDS)
@@ -81,7 +85,7 @@ def test_arms_write_to_folders_of_their_own(tmp_path: Path) -> None:
     preparation = Preparation(spec, tmp_path / "features")
     embedder = preparation.loader(ARM)()
     for arm in ArmName:
-        preparation.features(spec.datasets[0], arm, embedder)
+        preparation.features(spec.datasets[0], arm, dict.fromkeys(ArmName, embedder))
     assert {path.name for path in (tmp_path / "features").iterdir()} == {"baseline", "candidate"}
     assert [item.part for item in preparation.extractions] == ["baseline", "candidate"]
 
@@ -94,12 +98,52 @@ def test_a_rejected_record_needs_no_features_but_any_other_does(tmp_path: Path) 
     spec = migration(tmp_path, dna_features=tmp_path / "dnabert")
     preparation = Preparation(spec, tmp_path / "features")
     embedder = preparation.loader(ARM)()
-    table = preparation.features(spec.datasets[0], ArmName.BASELINE, embedder)
+    table = preparation.features(spec.datasets[0], ArmName.BASELINE, {ArmName.BASELINE: embedder})
     assert table.examples.ids == tuple(IDS[1:])
     with (tmp_path / "l.csv").open("a", encoding="utf-8") as stream:
         stream.write("ghost,viral,g9\n")
     with pytest.raises(InputError, match="ghost"):
-        preparation.features(spec.datasets[0], ArmName.CANDIDATE, embedder)
+        preparation.features(spec.datasets[0], ArmName.CANDIDATE, {ArmName.CANDIDATE: embedder})
+
+
+@dataclass(frozen=True)
+class Picky:
+    """An embedder that fails on one sequence."""
+
+    whole: Embedder
+    refused: str
+
+    @property
+    def spec(self) -> EmbedderSpec:
+        return self.whole.spec
+
+    def clean(self, sequence: str) -> Cleaned:
+        return self.whole.clean(sequence)
+
+    def embed(self, sequences: Sequence[str], *, tokens_per_batch: int = 4096) -> torch.Tensor:
+        if self.refused in sequences:
+            raise IndexError("position out of range")
+        return self.whole.embed(sequences, tokens_per_batch=tokens_per_batch)
+
+
+@pytest.mark.parametrize("with_dna", [True, False])
+def test_a_record_that_one_arm_rejects_is_left_out_of_both(tmp_path: Path, with_dna: bool) -> None:
+    write_inputs(tmp_path)
+    dna = {"dna_features": tmp_path / "dnabert"} if with_dna else {}
+    spec = migration(tmp_path, **dna)
+    preparation = Preparation(spec, tmp_path / "features")
+    embedder = preparation.loader(ARM)()
+    third = (tmp_path / "p.faa").read_text("utf-8").splitlines()[5]
+    embedders = {ArmName.BASELINE: embedder, ArmName.CANDIDATE: Picky(embedder, third)}
+    tables = [preparation.features(spec.datasets[0], arm, embedders) for arm in ArmName]
+    for table in tables:
+        assert table.examples.ids == (*IDS[:2], *IDS[3:])
+        assert sum(len(block) for block in table.blocks) == 5
+    assert torch.allclose(*(torch.cat(table.blocks) for table in tables), atol=1e-5)
+    assert [(item.part, item.rejected) for item in preparation.extractions] == [
+        ("baseline", 0),
+        ("candidate", 1),
+    ]
 
 
 def test_parity_reference_is_the_same_checkpoint_on_the_other_library(tmp_path: Path) -> None:
