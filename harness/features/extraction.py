@@ -129,7 +129,7 @@ def extract(
     survey = survey_fasta(fasta)
     if strict:
         for record in read_fasta(fasta):
-            _refuse_strictly(record, admit(record, embedder))
+            _refuse_strictly(fasta, record, admit(record, embedder))
     plan = _plan(fasta, survey, embedder, shard_size, Format(shard_format))
     started = time.perf_counter()
     hidden = None if progress is None else not progress
@@ -137,7 +137,7 @@ def extract(
         tqdm(total=survey.records, unit="record", disable=hidden) as bar,
         open_store(folder, plan, verifying=partial(_show_verifying, bar)) as store,
     ):
-        run = _Run(store, embedder, tokens_per_batch, strict)
+        run = _Run(fasta, store, embedder, tokens_per_batch, strict)
         if strict:
             _refuse_listed(store)
         if store.found < -(-survey.records // shard_size):
@@ -173,10 +173,13 @@ def extract(
 class _Run:
     """The windows of one run, one after the other, and what it has learnt on the way."""
 
-    def __init__(self, store: Store, embedder: Embedder, asked: int, strict: bool) -> None:
+    def __init__(
+        self, fasta: Path, store: Store, embedder: Embedder, asked: int, strict: bool
+    ) -> None:
         self.tokens_per_batch = store.tokens_per_batch(asked)
         self.resumed = 0
         self.events: list[str] = []
+        self._fasta = fasta
         self._store = store
         self._embedder = embedder
         self._asked = asked
@@ -201,9 +204,9 @@ class _Run:
             done = embed_rows(residues, self._embedder, self.tokens_per_batch)
         except EmbedderBroken as error:
             met = [kept[row] for row in error.rows]
-            raise EmbedderBroken(f"{_named(met or kept)}: {error}") from error
+            raise EmbedderBroken(f"{self._fasta}, {_named(met or kept)}: {error}") from error
         except WorkerHung as error:
-            raise WorkerHung(f"{_named(kept)}: {error}") from error
+            raise WorkerHung(f"{self._fasta}, {_named(kept)}: {error}") from error
         finally:
             # told even if the run ends here
             self._tell(self._embedder.take_events() if isinstance(self._embedder, Worker) else ())
@@ -213,7 +216,9 @@ class _Run:
             rejects.append(Reject(kept[row].id, kept[row].number, reason))
         rejects.sort(key=lambda reject: reject.position)
         if self._strict and rejects:
-            _refuse_strictly(records[rejects[0].position - records[0].number], rejects[0])
+            _refuse_strictly(
+                self._fasta, records[rejects[0].position - records[0].number], rejects[0]
+            )
         kind = Kind(self._embedder.spec.modality.value)
         ids = tuple(kept[row].id for row in done.rows)
         self._store.add(
@@ -261,11 +266,11 @@ def _named(records: Sequence[Record]) -> str:
     )
 
 
-def _refuse_strictly(record: Record, outcome: object) -> None:
+def _refuse_strictly(fasta: Path, record: Record, outcome: object) -> None:
     if isinstance(outcome, Reject):
         raise StrictRejection(
-            f"record {record.number} ({show_id(record.id)}): {outcome.reason}; mend or remove it, "
-            "or run without --strict to go on without it"
+            f"{fasta}, record {record.number} ({show_id(record.id)}): {outcome.reason}; mend or "
+            "remove it, or run without --strict to go on without it"
         )
 
 

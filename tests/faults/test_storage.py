@@ -456,7 +456,7 @@ def test_row_16_a_worker_hangs(tmp_path: Path) -> None:
     worker = Worker(BrokenEmbedder, timeout_s=0.5, retries=1)
     with closing(worker), pytest.raises(WorkerHung, match=r"2 times.*--batch-timeout") as hung:
         extract(hanging, worker, tmp_path / "out", progress=False)
-    assert "among records 1 ('a') to 3 ('c')" in str(hung.value)
+    assert str(hung.value).startswith(f"{hanging}, among records 1 ('a') to 3 ('c')")
     journal = (tmp_path / "out" / "journal.jsonl").read_text("utf-8")
     assert "hung for 0.5 s; the worker was started again (retry 1 of 1)" in journal
 

@@ -139,7 +139,8 @@ def test_a_record_that_one_arm_rejects_is_left_out_of_both(tmp_path: Path, with_
     for table in tables:
         assert table.examples.ids == (*IDS[:2], *IDS[3:])
         assert sum(len(block) for block in table.blocks) == 5
-    assert torch.allclose(*(torch.cat(table.blocks) for table in tables), atol=1e-5)
+    ours, theirs = (torch.cat(table.blocks) for table in tables)
+    assert torch.allclose(ours, theirs, atol=1e-5)
     assert [(item.part, item.rejected) for item in preparation.extractions] == [
         ("baseline", 0),
         ("candidate", 1),

@@ -160,10 +160,10 @@ def test_an_overflow_in_float16_is_told_to_use_bfloat16(
 def test_strict_stops_at_the_first_refused_record_before_anything_is_written(
     tmp_path: Path, fasta: Callable[[bytes], Path], make_embedder: MakeEmbedder
 ) -> None:
-    with pytest.raises(StrictRejection, match=r"record 2 \('b'\): no sequence"):
+    with pytest.raises(StrictRejection, match=r"in\.fa, record 2 \('b'\): no sequence"):
         extract(fasta(MIXED), make_embedder(), tmp_path / "out", strict=True, progress=False)
     assert not (tmp_path / "out").exists()
-    with pytest.raises(StrictRejection, match=r"record 2 \('y'\): its embedding"):
+    with pytest.raises(StrictRejection, match=r"in\.fa, record 2 \('y'\): its embedding"):
         extract(
             fasta(b">x\nMK\n>y\nZ\n"),
             make_embedder(),
