@@ -129,7 +129,9 @@ def extract(
     survey = survey_fasta(fasta)
     if strict:
         for record in read_fasta(fasta):
-            _refuse_strictly(fasta, record, admit(record, embedder))
+            admitted = admit(record, embedder)
+            if isinstance(admitted, Reject):
+                raise _strict_rejection(fasta, admitted)
     plan = _plan(fasta, survey, embedder, shard_size, Format(shard_format))
     started = time.perf_counter()
     hidden = None if progress is None else not progress
@@ -216,9 +218,7 @@ class _Run:
             rejects.append(Reject(kept[row].id, kept[row].number, reason))
         rejects.sort(key=lambda reject: reject.position)
         if self._strict and rejects:
-            _refuse_strictly(
-                self._fasta, records[rejects[0].position - records[0].number], rejects[0]
-            )
+            raise _strict_rejection(self._fasta, rejects[0])
         kind = Kind(self._embedder.spec.modality.value)
         ids = tuple(kept[row].id for row in done.rows)
         self._store.add(
@@ -266,12 +266,11 @@ def _named(records: Sequence[Record]) -> str:
     )
 
 
-def _refuse_strictly(fasta: Path, record: Record, outcome: object) -> None:
-    if isinstance(outcome, Reject):
-        raise StrictRejection(
-            f"{fasta}, record {record.number} ({show_id(record.id)}): {outcome.reason}; mend or "
-            "remove it, or run without --strict to go on without it"
-        )
+def _strict_rejection(fasta: Path, reject: Reject) -> StrictRejection:
+    return StrictRejection(
+        f"{fasta}, record {reject.position} ({show_id(reject.id)}): {reject.reason}; mend or "
+        "remove it, or run without --strict to go on without it"
+    )
 
 
 def _refuse_listed(store: Store) -> None:
