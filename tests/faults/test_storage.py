@@ -169,7 +169,8 @@ def test_row_03_killed_at_random_moments(
     options: list[object] = ["--kills", kills, "--seed", random.randrange(10**6)]
     if kills > 20:
         weights = request.getfixturevalue("esm2_8m_folder")
-        options += ["--embedder", "esm2-8m", "--weights", weights]
+        # small windows, so that some of them are finished between two kills
+        options += ["--embedder", "esm2-8m", "--weights", weights, "--shard-size", 5]
     fasta = write_fasta(tmp_path / "in.fa", wanted)
     done = python("-m", "tests.faults.killing", fasta, tmp_path, *options)
     assert done.returncode == 0, (options, done.stderr)
@@ -180,6 +181,7 @@ def test_row_03_killed_at_random_moments(
     for number, stood in enumerate(report["stood"], start=1):
         assert content_of(tmp_path / f"killed-{number}") == whole, options
         assert stood == sorted(stood)  # what stood once stands
+        assert len(set(stood)) > len(stood) / 4  # and the kills came at work
 
 
 def test_row_04_power_loss(
