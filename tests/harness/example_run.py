@@ -135,7 +135,9 @@ def comparison() -> Comparison:
         schema=SCHEMA,
         run="example-1",
         spec=SPEC,
-        provenance=provenance.collect("harness migrate x.toml", (), datetime.now(UTC)),
+        provenance=provenance.collect(
+            "harness migrate x.toml", (), datetime(2026, 1, 1, tzinfo=UTC)
+        ),
         arms={"baseline": embedder("old", 20), "candidate": embedder("new", 10)},
         widths=(
             WidthRow("baseline", "old", 4, 20, 24, None, "data"),
