@@ -19,7 +19,6 @@ from embedders.restricted import NotPlain, load_plain
 _SINGLE_FILES = ("model.safetensors", "pytorch_model.bin")
 _INDEX_FILES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 _SHA256_NAME = re.compile(r"[0-9a-f]{64}")
-_CHUNK_BYTES = 1 << 22
 
 
 def read_json(path: Path) -> dict[str, object]:
@@ -164,11 +163,8 @@ def verify(path: Path, expected: str | None = None) -> None:
 
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file's bytes, 64 hex digits."""
-    digest = hashlib.sha256()
     with path.open("rb") as stream:
-        while chunk := stream.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _read_safetensors(path: Path) -> Iterator[tuple[str, torch.Tensor]]:

@@ -14,6 +14,8 @@ from pathlib import Path
 import psutil
 import torch
 
+from embedders.files import sha256_of
+
 ROOT = Path(__file__).resolve().parent.parent
 """The folder that holds the packages: a checkout, or where the wheel was installed."""
 NOT_INSTALLED = "not installed"
@@ -121,8 +123,7 @@ def machine() -> Machine:
 
 def sha256(path: Path) -> str:
     """Return the SHA-256 of a file's bytes, as 64 hex digits."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    return sha256_of(path)
 
 
 def portable(path: Path) -> str:

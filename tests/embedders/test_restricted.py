@@ -1,21 +1,13 @@
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
 from embedders.errors import UnsupportedChoice
 from embedders.restricted import NotPlain, check_torch, is_plain, load_plain
-
-
-class Payload:
-    """Makes a folder when it is unpickled by anything less than a restricted unpickler."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return os.mkdir, ("payload-was-run",)
+from tests.payload import Payload
 
 
 def test_code_in_a_file_is_named_and_not_run_and_no_way_round_is_advised(

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import copy
 import csv
-import os
 import pickle
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -26,16 +24,10 @@ from harness.report import markdown
 from harness.results import Decision, Gate
 from harness.spec import SpecError, read_spec
 from tests.harness.example_run import comparison
+from tests.payload import Payload
 
 WriteFasta = Callable[..., Path]
 COMMIT = "43667d44e325f0d0c0ee0b90d6956bf5c5998959"
-
-
-class Payload:
-    """Makes a folder when it is unpickled by anything less than a restricted unpickler."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return os.mkdir, ("payload-was-run",)
 
 
 def copy_of_mini(folder: Path) -> Path:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +17,7 @@ from safetensors.torch import save_file
 import harness.files
 from embedders.errors import InputError
 from harness.features import Format, Kind, Shard, ShardCorrupt, read_shard, write_shard
+from tests.payload import Payload
 
 WriteOriginal = Callable[[Path, dict[str, list[float]]], Path]
 
@@ -210,13 +210,6 @@ def test_flipped_bytes_give_a_shard_or_the_one_documented_error(
         assert read_shard(path).matrix.shape[0] > 0
     except ShardCorrupt as error:
         assert error.path == path  # noqa: PT017 - either outcome is right
-
-
-class Payload:
-    """Runs a command when it is unpickled by anything less than a restricted unpickler."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return os.mkdir, ("payload-was-run",)
 
 
 @pytest.mark.parametrize("zipped", [True, False])
