@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from embedders.contract import Cleaned
@@ -40,7 +41,10 @@ _UPPER = {ord(low): low.upper() for low in "abcdefghijklmnopqrstuvwxyz"}
 _SPECIAL_TOKEN = re.compile(r"<[a-z_0-9]+>", re.IGNORECASE)
 
 
-def _token_table() -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+_Ids = npt.NDArray[np.int64]
+
+
+def _token_table() -> _Ids:
     table = np.full(256, UNKNOWN, dtype=np.int64)
     for index, token in enumerate(VOCABULARY):
         if len(token) == 1:
@@ -86,6 +90,43 @@ def encode_batch(sequences: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
     InputError
         If a character has no token or there is no sequence.
     """
+    ids, lengths = _ids(sequences)
+    column = np.arange(int(lengths.max()) + 2)
+    tokens = np.full((len(sequences), column.size), PADDING, dtype=np.int64)
+    tokens[:, 0] = BOS
+    tokens[(column >= 1) & (column <= lengths[:, None])] = ids
+    tokens[np.arange(len(sequences)), lengths + 1] = EOS
+    return torch.from_numpy(tokens), torch.from_numpy(lengths)
+
+
+def encode_joined(sequences: Sequence[str]) -> tuple[_Ids, _Ids]:
+    """Turn sequences into one row of token ids, each with its BOS and EOS, without padding.
+
+    Returns
+    -------
+    tuple[numpy.ndarray, numpy.ndarray]
+        Tokens, int64 ``(residues + 2 · n,)``, and the number of residues of each sequence, int64
+        ``(n,)``.
+
+    Raises
+    ------
+    InputError
+        If a character has no token or there is no sequence.
+
+    Examples
+    --------
+    >>> [each.tolist() for each in encode_joined(["MK", "L"])]
+    [[0, 20, 15, 2, 0, 4, 2], [2, 1]]
+    """
+    ids, lengths = _ids(sequences)
+    ends = np.cumsum(lengths)
+    before, after = ends - lengths, ends
+    places = np.stack((before, after), axis=1).ravel()
+    return np.insert(ids, places, np.tile((BOS, EOS), len(lengths))), lengths
+
+
+def _ids(sequences: Sequence[str]) -> tuple[_Ids, _Ids]:
+    """Token ids of all residues in one row, and the number of residues of each sequence."""
     if not sequences:
         raise InputError("cannot encode a batch of no sequences")
     lengths = np.array([len(sequence) for sequence in sequences], dtype=np.int64)
@@ -94,12 +135,7 @@ def encode_batch(sequences: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
     ids = _TOKEN_OF_BYTE[np.frombuffer(joined, dtype=np.uint8)]
     if (ids == UNKNOWN).any():
         raise InputError(_unknown_character(sequences, int(np.argmax(ids == UNKNOWN))))
-    column = np.arange(int(lengths.max()) + 2)
-    tokens = np.full((len(sequences), column.size), PADDING, dtype=np.int64)
-    tokens[:, 0] = BOS
-    tokens[(column >= 1) & (column <= lengths[:, None])] = ids
-    tokens[np.arange(len(sequences)), lengths + 1] = EOS
-    return torch.from_numpy(tokens), torch.from_numpy(lengths)
+    return ids, lengths
 
 
 def _unknown_character(sequences: Sequence[str], offset: int) -> str:

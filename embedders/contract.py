@@ -57,7 +57,9 @@ class EmbedderSpec:
 
     ``parameters`` counts those of the encoder that was loaded; ``dtype`` is the compute dtype
     (``float32``, ``bfloat16`` or ``float16``), results are always float32; ``versions`` names the
-    libraries that compute.
+    libraries that compute. ``attention`` is the implementation that was taken where the runtime has
+    a choice; ``pads`` tells whether the rows of a batch are padded to the longest, which is what
+    :func:`embedders.batching.plan_batches` counts.
     """
 
     name: str
@@ -72,6 +74,8 @@ class EmbedderSpec:
     window_residues: int = WINDOW_RESIDUES
     cleaning_policy: str = ""
     versions: tuple[tuple[str, str], ...] = ()
+    attention: str | None = None
+    pads: bool = True
 
     def __post_init__(self) -> None:
         if self.width < 1:
@@ -133,8 +137,8 @@ class Embedder(Protocol):
         sequences
             Each is cleaned by :meth:`clean` first.
         tokens_per_batch
-            Most tokens, padding, BOS and EOS included, in one forward pass; a longer single
-            sequence gets a pass of its own.
+            Most tokens, BOS, EOS and padding (where the runtime pads) included, in one forward
+            pass; a longer single sequence gets a pass of its own.
 
         Returns
         -------

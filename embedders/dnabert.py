@@ -34,6 +34,7 @@ class DnabertEncoder:
     parameters: int
     device: torch.device
     longest_tokens: int | None
+    attention: str | None = None
 
     def pooled(self, sequences: Sequence[str], window_residues: int) -> torch.Tensor:
         """Run one batch and average all tokens of each sequence.

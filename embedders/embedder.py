@@ -50,12 +50,17 @@ class EncoderEmbedder:
         entering = clean_all(self.cleaner, sequences)
         if self.spec.truncation is Truncation.TRUNCATE:
             entering = [residues[:window] for residues in entering]
-        batches = plan_batches([len(residues) for residues in entering], tokens_per_batch)
-        device = self.encoder.device
-        # collected where they are computed and moved once, so that a GPU need not wait per batch
-        matrix = torch.empty((len(entering), self.spec.width), device=device)
+        batches = plan_batches(
+            [len(residues) for residues in entering], tokens_per_batch, pads=self.spec.pads
+        )
+        if not batches:
+            return torch.empty((0, self.spec.width))
         with torch.inference_mode():
-            for rows in batches:
-                pooled = self.encoder.pooled([entering[row] for row in rows], window)
-                matrix[torch.tensor(rows, device=device)] = pooled
-        return matrix.cpu()
+            # collected where they are computed and moved once, so that a GPU need not wait per
+            # batch; put into input order here, where indices are free
+            pooled = torch.cat(
+                [self.encoder.pooled([entering[row] for row in rows], window) for rows in batches]
+            ).cpu()
+        matrix = torch.empty((len(entering), self.spec.width))
+        matrix[[row for rows in batches for row in rows]] = pooled
+        return matrix

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,6 +20,21 @@ from embedders.restricted import NotPlain, load_plain
 _SINGLE_FILES = ("model.safetensors", "pytorch_model.bin")
 _INDEX_FILES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 _SHA256_NAME = re.compile(r"[0-9a-f]{64}")
+
+
+_CACHE_VARIABLE = "EMBEDDER_MIGRATION_CACHE"
+
+
+def cache_folder() -> Path:
+    """Folder for what can be made again: ``$EMBEDDER_MIGRATION_CACHE``, if that is set.
+
+    Else ``embedder-migration`` in ``$XDG_CACHE_HOME``, or in ``~/.cache``. It need not exist.
+    """
+    chosen = os.environ.get(_CACHE_VARIABLE)
+    if chosen:
+        return Path(chosen)
+    caches = os.environ.get("XDG_CACHE_HOME")
+    return (Path(caches) if caches else Path.home() / ".cache") / "embedder-migration"
 
 
 def read_json(path: Path) -> dict[str, object]:

@@ -85,7 +85,8 @@ def load(  # noqa: PLR0913 - every argument is one choice of the user, each with
         What happens beyond the first 1,024 residues of a protein; see :class:`Truncation`.
         Nucleotide embedders read whole sequences.
     attention
-        Implementation of attention, where the runtime has a choice; by default its first.
+        Implementation of attention, where the runtime has a choice; by default the best that it
+        has for this device and dtype. The spec records which was taken.
     remote_code
         Run the Python code that comes with the weights. Off by default; for hub weights it
         needs ``revision``.
@@ -211,7 +212,7 @@ def _spec(
     protein = row.modality is Modality.PROTEIN
     if protein and encoder.width != row.width:
         raise InputError(f"{row.name} gave width {encoder.width}, its row says {row.width}")
-    distributions = RUNTIMES[how.partition("+")[0]].distributions
+    computing = RUNTIMES[how.partition("+")[0]]
     return EmbedderSpec(
         name=row.name,
         runtime=how,
@@ -224,5 +225,7 @@ def _spec(
         truncation=policy,
         window_residues=WINDOW_RESIDUES if protein else _WHOLE_SEQUENCE,
         cleaning_policy=PROTEIN_POLICY if protein else NUCLEOTIDE_POLICY,
-        versions=tuple((name, version(name)) for name in distributions),
+        versions=tuple((name, version(name)) for name in computing.distributions),
+        attention=encoder.attention,
+        pads=computing.pads,
     )

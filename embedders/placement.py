@@ -78,7 +78,7 @@ def choose_dtype(wanted: str, device: torch.device) -> torch.dtype:
 
 def _choose_attention(how: Runtime, wanted: str | None) -> str | None:
     if wanted is None:
-        return how.attentions[0] if how.attentions else None
+        return None  # the runtime takes the best that this placement has
     if not how.attentions:
         raise UnsupportedChoice(
             f"runtime {how.name!r} has one attention of its own; leave attention={wanted!r} out"

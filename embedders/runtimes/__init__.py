@@ -21,8 +21,8 @@ class Runtime:
     """One way to compute an encoder.
 
     ``distributions`` are the installed packages whose versions decide the result; ``attentions``
-    the implementations that a caller may choose, the default first; empty when there is no
-    choice.
+    the implementations that a caller may choose; empty when there is no choice. ``pads`` tells
+    whether the rows of a batch are padded to the longest.
     """
 
     name: str
@@ -30,6 +30,7 @@ class Runtime:
     summary: str
     distributions: tuple[str, ...]
     attentions: tuple[str, ...] = ()
+    pads: bool = True
 
     def load(self) -> RuntimeModule:
         """Import the runtime's module; its library is imported when a model is built."""
@@ -49,6 +50,14 @@ _ROWS = (
         summary="transformers' EsmModel with a choice of attention",
         distributions=("torch", "transformers"),
         attentions=("sdpa", "eager", "flash_attention_2"),
+    ),
+    Runtime(
+        name="packed",
+        module="embedders.runtimes.packed",
+        summary="this project's own encoder, without padding: the fastest",
+        distributions=("torch",),
+        attentions=("native", "varlen", "sdpa"),
+        pads=False,
     ),
 )
 

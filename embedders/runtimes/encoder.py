@@ -32,6 +32,11 @@ class Encoder(Protocol):
         """Where the model is and where results appear."""
         ...
 
+    @property
+    def attention(self) -> str | None:
+        """The implementation of attention that was taken; None for a runtime without a choice."""
+        ...
+
     def pooled(self, sequences: Sequence[str], window_residues: int) -> torch.Tensor:
         """Run one batch and average each sequence over its first residues.
 
@@ -52,7 +57,7 @@ class Encoder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where and how a model computes. ``attention`` is ``None`` for a runtime without a choice."""
+    """Where and how a model computes. ``attention`` is ``None`` for the runtime's own choice."""
 
     device: torch.device
     dtype: torch.dtype

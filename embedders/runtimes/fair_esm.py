@@ -41,6 +41,10 @@ class FairEsmEncoder:
         """Where the model is."""
         return self.model.get_parameter("emb_layer_norm_after.weight").device
 
+    @property
+    def attention(self) -> None:
+        """There is one only."""
+
     def pooled(self, sequences: Sequence[str], window_residues: int) -> torch.Tensor:
         """Run one batch; see :class:`embedders.runtimes.encoder.Encoder`."""
         labelled = [(str(index), sequence) for index, sequence in enumerate(sequences)]

@@ -27,6 +27,7 @@ class HuggingFaceEncoder:
     width: int
     parameters: int
     device: torch.device
+    attention: str | None = None
 
     def pooled(self, sequences: Sequence[str], window_residues: int) -> torch.Tensor:
         """Run one batch; see :class:`embedders.runtimes.encoder.Encoder`."""
@@ -52,7 +53,7 @@ def build(
     fill(model, tensors, placement, rename=str)
     _settle_buffers(model, placement.device)
     model.eval()
-    return _encoder(model, placement.device)
+    return _encoder(model, placement.device, attention)
 
 
 def wrap(model: nn.Module, placement: Placement) -> HuggingFaceEncoder:
@@ -67,17 +68,20 @@ def wrap(model: nn.Module, placement: Placement) -> HuggingFaceEncoder:
     if not isinstance(embedding, nn.Embedding):
         raise WeightsError(f"{type(model).__name__} has no token embedding to read its width from")
     width = embedding.embedding_dim
-    return HuggingFaceEncoder(model, width, count_parameters(model), placement.device)
+    return HuggingFaceEncoder(
+        model, width, count_parameters(model), placement.device, placement.attention
+    )
 
 
 def outline(architecture: Architecture) -> HuggingFaceEncoder:
     """Build transformers' model on the meta device; see ``RuntimeModule``."""
-    return _encoder(_empty_model(architecture, _DEFAULT_ATTENTION), torch.device("meta"))
+    model = _empty_model(architecture, _DEFAULT_ATTENTION)
+    return _encoder(model, torch.device("meta"), _DEFAULT_ATTENTION)
 
 
-def _encoder(model: nn.Module, device: torch.device) -> HuggingFaceEncoder:
+def _encoder(model: nn.Module, device: torch.device, attention: str) -> HuggingFaceEncoder:
     width = int(model.get_parameter("encoder.emb_layer_norm_after.weight").shape[0])
-    return HuggingFaceEncoder(model, width, count_parameters(model), device)
+    return HuggingFaceEncoder(model, width, count_parameters(model), device, attention)
 
 
 def _empty_model(architecture: Architecture, attention: str) -> nn.Module:
