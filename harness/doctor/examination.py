@@ -112,6 +112,7 @@ def _weights(needs: Sequence[Need], machine: Graphics) -> list[Finding]:
         *([] if needs else [weights.examine_cache()]),
         weights.examine_bundled(),
         trial.examine_runtimes(),
+        trial.examine_kernel(),
         *(trial.examine_choices(need, there=graphics.has(machine, need.device)) for need in needs),
         *weights.examine_weights(needs, answers, Path(settings.cache)),
     ]

@@ -57,6 +57,16 @@ def examine_runtimes() -> Finding:
     return fine("runtimes", f"{working} embed with {smallest().name} on the CPU", details=details)
 
 
+def examine_kernel() -> Finding:
+    """Say whether the fastest attention of the CPU can be built here."""
+    fault = try_out("packed", attention="native")
+    if fault:
+        return lacking(
+            "kernel", fault, "install g++, or let packed attend by sdpa on a CPU", needed=False
+        )
+    return fine("kernel", "packed attends by its own kernel on the CPU")
+
+
 def examine_choices(need: Need, *, there: bool) -> Finding:
     """Say whether an embedder's runtime, device, dtype and attention work together here.
 

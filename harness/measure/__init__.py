@@ -1,26 +1,48 @@
 """What one embedder costs, and whether it is right."""
 
-from harness.measure.memory import host_peak_rss_bytes, measure_memory
-from harness.measure.parity import agreement, batch_invariance, other_runtime
-from harness.measure.timing import (
-    like_subsets,
+from harness.measure.ceiling import bandwidth_ceiling, gemm_ceiling
+from harness.measure.clock import clock_of, time_once
+from harness.measure.contest import (
+    control,
+    holds_one,
+    interleave,
     paired_speedup,
+    speedup_in,
     summarise_pairs,
-    summarise_rounds,
-    time_once,
-    time_rounds,
 )
+from harness.measure.energy import measure_energy
+from harness.measure.footprint import host_peak_rss_bytes
+from harness.measure.memory import measure_memory, measure_memory_split
+from harness.measure.parity import agreement, batch_invariance, other_runtime
+from harness.measure.roofline import arithmetic_intensity, bytes_moved, roofline_point
+from harness.measure.timing import like_subsets, rate, summarise_rounds, time_rounds
+from harness.measure.work import padded_flops, useful_flops
 
 __all__ = [
     "agreement",
+    "arithmetic_intensity",
+    "bandwidth_ceiling",
     "batch_invariance",
+    "bytes_moved",
+    "clock_of",
+    "control",
+    "gemm_ceiling",
+    "holds_one",
     "host_peak_rss_bytes",
+    "interleave",
     "like_subsets",
+    "measure_energy",
     "measure_memory",
+    "measure_memory_split",
     "other_runtime",
+    "padded_flops",
     "paired_speedup",
+    "rate",
+    "roofline_point",
+    "speedup_in",
     "summarise_pairs",
     "summarise_rounds",
     "time_once",
     "time_rounds",
+    "useful_flops",
 ]

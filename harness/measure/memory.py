@@ -1,18 +1,18 @@
-"""Peak memory of one embedder, in a process of its own."""
+"""Peak memory of one embedder, in a process of its own, and what it consists of."""
 
 from __future__ import annotations
 
 import multiprocessing
-import os
-import resource
-import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
-
-import torch
+from multiprocessing.connection import Connection
+from typing import TypeVar
 
 from embedders import Embedder
+from harness.costs import MemorySplit
+from harness.measure.footprint import Imports, Task, measure_here, measure_or_list_imports
 from harness.results import Memory
+
+T = TypeVar("T")
 
 
 def measure_memory(
@@ -40,97 +40,53 @@ def measure_memory(
     RuntimeError
         If the child process fails; its own traceback is on stderr.
     """
+    task = Task(load, tuple(sequences), arm, tokens_per_batch)
+    memory, _ = _in_child(measure_here, task)
+    return memory
+
+
+def measure_memory_split(
+    load: Callable[[], Embedder],
+    sequences: Sequence[str],
+    *,
+    arm: str,
+    tokens_per_batch: int,
+) -> tuple[Memory, MemorySplit]:
+    """Measure as :func:`measure_memory` does, and tell what the peak consists of.
+
+    On a CPU two children are started. Loading also imports the libraries that compute, and what
+    they take is none of the weights': so a first child loads and says what was imported, and a
+    second one imports that before it loads and measures.
+
+    Raises
+    ------
+    RuntimeError
+        If a child process fails; its own traceback is on stderr.
+    """
+    task = Task(load, tuple(sequences), arm, tokens_per_batch)
+    found = _in_child(measure_or_list_imports, task)
+    return _in_child(measure_here, task.after(found)) if isinstance(found, Imports) else found
+
+
+def _in_child(do: Callable[[Task], T], task: Task) -> T:
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
-    child = context.Process(
-        target=_measure_here, args=(sender, load, list(sequences), arm, tokens_per_batch)
-    )
+    child = context.Process(target=_answer, args=(sender, do, task))
     child.start()
     sender.close()
     try:
-        result: Memory = receiver.recv()
+        answer: T = receiver.recv()
     except EOFError as error:
         child.join()
         raise RuntimeError(
-            f"memory of {arm}: the child process ended with {child.exitcode}"
+            f"memory of {task.arm}: the child process ended with {child.exitcode}"
         ) from error
-    child.join()
-    return result
-
-
-def host_peak_rss_bytes() -> int:
-    """Return this process's own peak resident set, in bytes.
-
-    On Linux this is VmHWM: ``ru_maxrss`` survives ``exec`` there, so a child would report its
-    parent's peak. On macOS ``ru_maxrss`` is already in bytes.
-    """
-    status = Path("/proc/self/status")
-    if status.exists():
-        for line in status.read_text(encoding="ascii").splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
-
-
-def _measure_here(
-    sender: multiprocessing.connection.Connection,
-    load: Callable[[], Embedder],
-    sequences: list[str],
-    arm: str,
-    tokens_per_batch: int,
-) -> None:
-    before = host_peak_rss_bytes()
-    # Both libraries' imports and the allocator's context come before the model, as in production
-    nvml_before = _nvml_bytes() if torch.cuda.is_available() else None
-    embedder = load()
-    embedder.embed(sequences, tokens_per_batch=tokens_per_batch)
-    on_cuda = torch.device(embedder.spec.device).type == "cuda"
-    nvml = _nvml_bytes() if on_cuda else None
-    method = None
-    used = None
-    if nvml is not None:
-        method, value = nvml
-        used = value if method == "process" or nvml_before is None else value - nvml_before[1]
-    sender.send(
-        Memory(
-            arm=arm,
-            device=embedder.spec.device,
-            host_peak_rss_bytes=host_peak_rss_bytes(),
-            host_start_rss_bytes=before,
-            device_peak_allocated_bytes=torch.cuda.max_memory_allocated() if on_cuda else None,
-            device_peak_reserved_bytes=torch.cuda.max_memory_reserved() if on_cuda else None,
-            nvml_used_bytes=used,
-            nvml_method=method,
-        )
-    )
-    sender.close()
-
-
-def _nvml_bytes() -> tuple[str, int] | None:
-    """Return ``(method, bytes)`` now in use: this process's, or else the whole device's.
-
-    NVML numbers processes by the host's PID namespace; inside a container none matches, and only
-    the device's total is left. None where NVML does not answer.
-    """
-    import pynvml  # noqa: PLC0415 - only where there is a GPU
-
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError:
-        return None
-    try:
-        handle = pynvml.nvmlDeviceGetHandleByUUID(_cuda_uuid())
-        for process in pynvml.nvmlDeviceGetComputeRunningProcesses(handle):
-            if process.pid == os.getpid() and process.usedGpuMemory is not None:
-                return "process", int(process.usedGpuMemory)
-        return "device difference", int(pynvml.nvmlDeviceGetMemoryInfo(handle).used)
-    except pynvml.NVMLError:
-        return None
     finally:
-        pynvml.nvmlShutdown()
+        receiver.close()
+    child.join()
+    return answer
 
 
-def _cuda_uuid() -> str:
-    """Return NVML's name for torch's current device, which CUDA_VISIBLE_DEVICES renumbers."""
-    return f"GPU-{torch.cuda.get_device_properties(torch.cuda.current_device()).uuid}"
+def _answer(sender: Connection, do: Callable[[Task], object], task: Task) -> None:
+    sender.send(do(task))
+    sender.close()

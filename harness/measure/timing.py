@@ -1,26 +1,18 @@
-"""Wall-clock time of one piece of work, alone or against another."""
+"""Rounds of like work, their seconds, and the rates that follow."""
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from statistics import median
 
-import numpy as np
-import torch
-
 from embedders import InputError
-from harness.results import Speedup, Throughput
+from harness.costs import Ceiling, Contest, Rate
+from harness.measure.clock import time_once
+from harness.results import Throughput
 
-CONFIDENCE = 0.95
-
-
-def synchronise(device: str) -> None:
-    """Wait until the device has done all it was given, so that a clock read means something."""
-    if torch.device(device).type == "cuda":
-        torch.cuda.synchronize(device)
+PerRound = int | Sequence[int]
+"""Work of each counted round, or of any of them where all are alike."""
 
 
 def like_subsets(lengths: Sequence[int], *, subsets: int, rows: int) -> list[list[int]]:
@@ -60,15 +52,6 @@ def like_subsets(lengths: Sequence[int], *, subsets: int, rows: int) -> list[lis
     return [picks[start::subsets] for start in range(subsets)]
 
 
-def time_once(work: Callable[[], object], device: str) -> float:
-    """Return the seconds that ``work`` takes, the device synchronised before and after."""
-    synchronise(device)
-    start = time.perf_counter()
-    work()
-    synchronise(device)
-    return time.perf_counter() - start
-
-
 def time_rounds(
     work: Callable[[int], object], *, rounds: int, warmup_rounds: int, device: str
 ) -> list[float]:
@@ -106,52 +89,50 @@ def summarise_rounds(
     )
 
 
-def paired_speedup(
-    baseline: Callable[[int], object],
-    candidate: Callable[[int], object],
-    *,
-    rounds: int,
-    warmup_rounds: int,
-    device: str,
-) -> Speedup:
-    """Time both arms on the same input in turn (A B, B A, …) and compare pair by pair.
+def rate(
+    arm: str,
+    contest: Contest,
+    residues_per_round: PerRound,
+    sequences_per_round: PerRound,
+    flops_per_round: PerRound,
+    ceiling: Ceiling,
+    padded_flops_per_round: PerRound | None = None,
+) -> Rate:
+    """Turn one arm's rounds into rates and into its part of the ceiling.
 
-    The machine's drift hits both halves of a pair alike. The interval is Student's t on the
-    logarithms of the ratios, so it is symmetric in "faster" and "slower".
+    ``utilisation = useful FLOPs / (time · ceiling)``. Each figure is the median over rounds.
 
     Parameters
     ----------
-    baseline, candidate
-        Called with the round's number, warm-up rounds first.
-    rounds
-        Pairs that count, at least 2.
+    residues_per_round, sequences_per_round
+        What enters the model.
+    flops_per_round
+        :func:`harness.measure.useful_flops` of each counted round (:attr:`Contest.numbers`).
+    ceiling
+        Of the arm's own device and dtype, measured in the same run.
+    padded_flops_per_round
+        :func:`harness.measure.padded_flops` of an arm that pads.
 
-    Returns
-    -------
-    Speedup
-        Ratios baseline seconds / candidate seconds, geometric mean and 95% interval.
+    Raises
+    ------
+    InputError
+        If the arm did not take part, or there is not one figure per counted round.
     """
-    pairs: list[tuple[float, float]] = []
-    for index in range(warmup_rounds + rounds):
-        order = (baseline, candidate) if index % 2 == 0 else (candidate, baseline)
-        first, second = (time_once(partial(work, index), device) for work in order)
-        pairs.append((first, second) if index % 2 == 0 else (second, first))
-    return summarise_pairs(pairs[warmup_rounds:])
+    seconds = contest.of(arm)
 
+    def per_second(work: PerRound) -> float:
+        counts = [work] * len(seconds) if isinstance(work, int) else work
+        if len(counts) != len(seconds):
+            raise InputError(f"{len(counts)} figures of {arm!r} for {len(seconds)} counted rounds")
+        return median(count / time_s for count, time_s in zip(counts, seconds, strict=True))
 
-def summarise_pairs(pairs: Sequence[tuple[float, float]]) -> Speedup:
-    """Summarise paired seconds ``(baseline, candidate)`` into a speed-up with its interval."""
-    from scipy import stats  # noqa: PLC0415 - slow to import, needed once a run
-
-    logs = np.log([before / after for before, after in pairs])
-    centre = float(logs.mean())
-    error = float(logs.std(ddof=1) / math.sqrt(len(logs)))
-    reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, df=len(logs) - 1)) * error
-    return Speedup(
-        baseline_s=tuple(before for before, _ in pairs),
-        candidate_s=tuple(after for _, after in pairs),
-        ratio=math.exp(centre),
-        lower=math.exp(centre - reach),
-        upper=math.exp(centre + reach),
-        confidence=CONFIDENCE,
+    padded = None if padded_flops_per_round is None else per_second(padded_flops_per_round)
+    flops_per_s = per_second(flops_per_round)
+    return Rate(
+        arm=arm,
+        residues_per_s=per_second(residues_per_round),
+        sequences_per_s=per_second(sequences_per_round),
+        flops_per_s=flops_per_s,
+        utilisation=flops_per_s / ceiling.flops_per_s,
+        padded_utilisation=None if padded is None else padded / ceiling.flops_per_s,
     )

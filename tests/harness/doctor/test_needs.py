@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,8 @@ import pytest
 import torch
 
 from embedders import RUNTIMES, UnknownName, UnsupportedChoice
+from embedders.runtimes.packed import attention
+from embedders.runtimes.packed.kernel import KernelMissing
 from harness.doctor import Status, trial
 from harness.doctor.data import examine as examine_data
 from harness.doctor.needs import Need, cuda_reasons, examine_gates, intended_device, needs_of
@@ -88,6 +91,21 @@ def test_a_library_that_cannot_be_imported_is_told(monkeypatch: pytest.MonkeyPat
     assert "import of esm" in finding.found
     assert "these embed: huggingface" in finding.found
     assert "fair-esm" in finding.remedy
+
+
+def test_a_missing_compiler_is_told_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing() -> None:
+        raise KernelMissing("there is no C++ compiler")
+
+    monkeypatch.setattr(attention, "open_kernel", missing)
+    finding = trial.examine_kernel()
+    assert finding.status is Status.NOTE
+    assert "no C++ compiler" in finding.found
+    assert "g++" in finding.remedy
+
+
+def test_the_kernel_that_works_is_told() -> None:
+    assert trial.examine_kernel().status is Status.OK or not shutil.which("g++")
 
 
 def baseline(spec: MigrationSpec, **choices: str | bool | None) -> Need:

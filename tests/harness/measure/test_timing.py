@@ -1,17 +1,20 @@
-"""Timing in pairs: like inputs, alternating order, an interval that means what it says."""
+"""Rounds of like inputs, and the rates that follow from their seconds."""
 
 from __future__ import annotations
-
-import math
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
 
-from embedders import InputError
-from harness.measure import like_subsets, paired_speedup, summarise_pairs, summarise_rounds
+from embedders import InputError, UnknownName
+from harness.costs import Ceiling, Contest
+from harness.measure import like_subsets, rate, summarise_rounds, time_rounds
+
+CEILING = Ceiling("cpu", "float32", 1000.0, 1024, (1.0,), tf32=None)
+CONTEST = Contest(
+    ("a", "b"), {"a": (1.0, 2.0, 4.0), "b": (1.0, 1.0, 1.0)}, "perf_counter", 2, steady=True
+)
 
 
 @given(
@@ -39,67 +42,44 @@ def test_too_few_sequences_is_an_error_with_the_remedy() -> None:
         like_subsets([5, 6], subsets=2, rows=2)
 
 
-def test_order_alternates_and_warm_up_does_not_count() -> None:
-    calls: list[tuple[str, int]] = []
-    result = paired_speedup(
-        lambda index: calls.append(("baseline", index)),
-        lambda index: calls.append(("candidate", index)),
-        rounds=3,
-        warmup_rounds=1,
-        device="cpu",
-    )
-    assert [arm for arm, _ in calls] == [
-        *("baseline", "candidate", "candidate", "baseline"),
-        *("baseline", "candidate", "candidate", "baseline"),
-    ]
-    assert [index for _, index in calls] == [0, 0, 1, 1, 2, 2, 3, 3]
-    assert len(result.baseline_s) == len(result.candidate_s) == 3
-
-
-def test_seconds_go_to_the_arm_that_took_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    cost = {"baseline": 3.0, "candidate": 1.0}
-    clock = [0.0]
-    monkeypatch.setattr("time.perf_counter", lambda: clock[0])
-
-    def work(arm: str) -> None:
-        clock[0] += cost[arm]
-
-    result = paired_speedup(
-        lambda _: work("baseline"),
-        lambda _: work("candidate"),
-        rounds=4,
-        warmup_rounds=1,
-        device="cpu",
-    )
-    assert result.baseline_s == (3.0,) * 4
-    assert result.candidate_s == (1.0,) * 4
-    assert result.ratio == pytest.approx(3.0)
-
-
-def test_interval_is_students_t_of_the_log_ratios() -> None:
-    pairs = [(2.0, 1.0), (2.2, 1.0), (1.9, 1.1), (2.4, 1.0)]
-    logs = [math.log(a / b) for a, b in pairs]
-    expected = stats.ttest_1samp(logs, 0.0).confidence_interval(0.95)
-    result = summarise_pairs(pairs)
-    assert math.log(result.lower) == pytest.approx(expected.low)
-    assert math.log(result.upper) == pytest.approx(expected.high)
-    assert result.ratio == pytest.approx(stats.gmean([a / b for a, b in pairs]))
-    # what a table shows beside it: the two geometric means give the same ratio
-    means = stats.gmean(result.baseline_s) / stats.gmean(result.candidate_s)
-    assert result.ratio == pytest.approx(means)
-
-
-def test_swapping_the_arms_inverts_the_speed_up() -> None:
-    pairs = [(2.0, 1.0), (2.2, 1.0), (1.9, 1.1)]
-    there = summarise_pairs(pairs)
-    back = summarise_pairs([(b, a) for a, b in pairs])
-    assert there.ratio * back.ratio == pytest.approx(1)
-    assert there.lower * back.upper == pytest.approx(1)
-
-
 def test_rates_are_medians_of_work_over_time() -> None:
     result = summarise_rounds(
         "baseline", "clock", residues=[100, 200, 300], sequences=10, seconds=[1.0, 1.0, 10.0]
     )
     assert result.residues_per_s == 100
     assert result.sequences_per_s == 10
+
+
+def test_warm_up_rounds_come_first_and_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("time.perf_counter", lambda: clock[0])
+
+    def work(number: int) -> None:
+        clock[0] += 10.0**number
+
+    assert time_rounds(work, rounds=2, warmup_rounds=1, device="cpu") == pytest.approx([10, 100])
+
+
+def test_a_rate_is_the_median_over_rounds_and_utilisation_its_part_of_the_ceiling() -> None:
+    # by hand: residues 100, 60, 100 a second; FLOPs 300, 150, 200; padded 500, 200, 100
+    found = rate("a", CONTEST, [100, 120, 400], 8, [300, 300, 800], CEILING, [500, 400, 400])
+    assert found.arm == "a"
+    assert found.residues_per_s == 100
+    assert found.sequences_per_s == 4
+    assert found.flops_per_s == 200
+    assert found.utilisation == 0.2
+    assert found.padded_utilisation == 0.2
+
+
+def test_an_arm_that_does_not_pad_has_no_padded_utilisation() -> None:
+    assert rate("b", CONTEST, 1, 1, 1, CEILING).padded_utilisation is None
+
+
+def test_work_of_another_number_of_rounds_is_refused() -> None:
+    with pytest.raises(InputError, match="2 figures of 'a' for 3 counted rounds"):
+        rate("a", CONTEST, [1, 2], 1, 1, CEILING)
+
+
+def test_a_rate_of_an_arm_that_did_not_take_part_is_refused() -> None:
+    with pytest.raises(UnknownName, match="'c'"):
+        rate("c", CONTEST, 1, 1, 1, CEILING)
