@@ -83,6 +83,10 @@ class Migration:
             self._embedders[arm] = self._preparation.loader(self.spec.arm(arm))()
         return self._embedders[arm]
 
+    def in_runtime(self, arm: ArmName, runtime: str, dtype: str) -> Embedder:
+        """Load an arm's weights into another runtime."""
+        return self._preparation.loader(self.spec.arm(arm), runtime=runtime, dtype=dtype)()
+
     def has_learnt_weights(self, arm: ArmName) -> bool:
         """Tell whether an arm's weights were trained, so that classification means something."""
         return not (self.spec.arm(arm).weights or "").startswith("random")

@@ -3,6 +3,7 @@
 from harness.measure.ceiling import bandwidth_ceiling, gemm_ceiling
 from harness.measure.clock import clock_of, time_once
 from harness.measure.contest import (
+    TOLERANCE,
     control,
     holds_one,
     interleave,
@@ -19,6 +20,7 @@ from harness.measure.timing import like_subsets, rate, summarise_rounds, time_ro
 from harness.measure.work import padded_flops, useful_flops
 
 __all__ = [
+    "TOLERANCE",
     "agreement",
     "arithmetic_intensity",
     "bandwidth_ceiling",

@@ -8,6 +8,7 @@ from harness.report.files import (
     write_tables,
 )
 from harness.report.page import markdown
+from harness.report.plots import roofline_plot, sweep_plot
 from harness.report.tables import (
     Row,
     comparison_table,
@@ -28,7 +29,9 @@ __all__ = [
     "new_folder",
     "plain_table",
     "printable",
+    "roofline_plot",
     "rows",
+    "sweep_plot",
     "terminal_summary",
     "to_csv",
     "verdict_line",

@@ -1,0 +1,62 @@
+"""Every runtime on the candidate's weights, all in turn on equal rounds."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from importlib.util import find_spec
+
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from embedders import RUNTIMES
+from harness import speed
+from harness.cells import line
+from harness.costs import Ceiling, Contest, Rate
+from harness.files import write_text_atomically
+from harness.migration import Migration
+from harness.results import to_json
+from harness.spec import ArmName
+
+DTYPES = ("float32", "bfloat16")
+SEQUENCES = 24
+"""Of one round: enough for the order of the runtimes, few enough for a minute on two cores."""
+PEERS = {"esme": "esm-efficient: runs on CUDA alone (it imports flash_attn), and is not timed here"}
+"""Modules of other packages that embed ESM-2, and what is to be said of them."""
+
+
+def test_runtimes_side_by_side(migration: Migration, benchmark: BenchmarkFixture) -> None:
+    arms = {
+        f"{runtime} {dtype}": migration.in_runtime(ArmName.CANDIDATE, runtime, dtype)
+        for runtime in RUNTIMES
+        for dtype in DTYPES
+    }
+    inputs = [each[:: max(1, len(each) // SEQUENCES)] for each in migration.rounds()]
+
+    def contend() -> tuple[Contest, tuple[Rate, ...], tuple[Ceiling, ...]]:
+        return speed.side_by_side(
+            arms,
+            inputs,
+            tokens_per_batch=migration.spec.candidate.tokens_per_batch,
+            rounds=4,
+            max_warmup_rounds=1,
+            layers=migration.spec.candidate.layers,
+        )
+
+    found = benchmark.pedantic(contend, rounds=1)  # type: ignore[no-untyped-call]
+    contest, rates, ceilings = found
+    assert [rate.arm for rate in rates] == list(arms)
+    assert all(rate.residues_per_s > 0 for rate in rates)
+    rows = [asdict(rate) for rate in rates]
+    document = {
+        "contest": asdict(contest),
+        "rates": rows,
+        "ceilings": [asdict(each) for each in ceilings],
+        "attention": {name: embedder.spec.attention for name, embedder in arms.items()},
+        "peers": {
+            said: "installed" if find_spec(name) else "not installed"
+            for name, said in PEERS.items()
+        },
+    }
+    benchmark.extra_info.update(residues_per_s={rate.arm: rate.residues_per_s for rate in rates})
+    write_text_atomically(migration.folder / "runtimes.json", to_json(document))
+    table = line(rows[0]) + "".join(line(row.values()) for row in rows)
+    write_text_atomically(migration.folder / "runtimes.csv", table)
