@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from embedders import RUNTIMES, Truncation, load
+from tests.bundled import proteins
 
 pytestmark = pytest.mark.weights
 
@@ -179,6 +180,18 @@ def test_bfloat16_stays_close_to_the_libraries_in_float32(
     expected = torch.stack([states(sequence).mean(dim=0) for sequence in chosen])
     # measured: 0.9997 at 30 residues, 0.9999 and more from 64 on
     assert torch.cosine_similarity(embedder.embed(chosen), expected).min() >= 0.999
+
+
+def test_packed_bfloat16_keeps_to_the_libraries_on_the_demo_proteins(
+    esm2_8m_folder: Path, states: Reference
+) -> None:
+    embedder = load(
+        "esm2-8m", weights=str(esm2_8m_folder), runtime="packed", dtype="bfloat16", device="cpu"
+    )
+    chosen = [sequence[:1024] for sequence in list(proteins(1_720).values())[::43]]
+    expected = torch.stack([states(sequence).mean(dim=0) for sequence in chosen])
+    cosine = torch.cosine_similarity(embedder.embed(chosen).double(), expected.double())
+    assert cosine.min() >= 0.9995
 
 
 @pytest.mark.parametrize("runtime", list(RUNTIMES))
