@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from classifier import ClassifierError
 from embedders import InputError
-from harness import commands, features
+from harness import commands, features, speed_commands
 from harness.report import printable
 
 USAGE_ERROR = 2
@@ -118,12 +118,22 @@ def build_parser() -> argparse.ArgumentParser:
     embed.add_argument("--dtype", help="float32, bfloat16 or float16 (CUDA only)")
     embed.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, …")
     embed.add_argument("--truncation", default="truncate", choices=["truncate", "legacy"])
-    embed.add_argument("--attention", help="sdpa, eager or flash_attention_2, on huggingface")
+    embed.add_argument(
+        "--attention",
+        help="one of the runtime's, see 'harness list'; default: its best",
+    )
     embed.add_argument("--revision", help="40-hex commit on the hub")
     embed.add_argument(
         "--remote-code", action="store_true", help="run code from the hub; needs --revision"
     )
-    embed.add_argument("--tokens-per-batch", type=_positive, default=4096, metavar="N")
+    embed.add_argument(
+        "--tokens-per-batch",
+        type=_budget,
+        default=None,
+        metavar="N",
+        help="tokens of one batch, padding included, or auto (default): the fastest that fits, "
+        "found once for each device and checkpoint",
+    )
     embed.add_argument("--shard-size", type=_positive, default=10_000, metavar="N")
     _add_format(embed)
     embed.add_argument(
@@ -183,6 +193,8 @@ def build_parser() -> argparse.ArgumentParser:
     migrate.add_argument("--device", help="overrides the migration file's")
     migrate.add_argument("--layers", type=_positive, help="cut the depth (random weights only)")
 
+    _add_speed(command)
+
     report = command(
         "report",
         commands.report_run,
@@ -233,6 +245,65 @@ def _positive(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return value
+
+
+def _add_speed(command: Callable[..., argparse.ArgumentParser]) -> None:
+    sweep = command(
+        "sweep",
+        speed_commands.sweep,
+        "Try token budgets, or batch sizes, and say which is best and which still fits.",
+        "harness sweep proteins.faa.gz --embedder esm2-8m --runtime packed -o results/sweep",
+    )
+    sweep.add_argument("fasta", type=Path, metavar="IN.fa[.gz]")
+    sweep.add_argument("--embedder", required=True, metavar="NAME", help="see 'harness list'")
+    sweep.add_argument("--runtime", help="default: the embedder's own")
+    sweep.add_argument("--dtype", help="float32, bfloat16 or float16 (CUDA only)")
+    tried = sweep.add_mutually_exclusive_group()
+    tried.add_argument(
+        "--budgets",
+        type=_numbers,
+        default=[1024, 2048, 4096, 8192, 16384, 32768],
+        metavar="N,N,…",
+        help="tokens per batch (default: 1024 to 32768, doubled)",
+    )
+    tried.add_argument("--batch-sizes", type=_numbers, metavar="N,N,…", help="with --length")
+    sweep.add_argument("--length", type=_positive, help="residues of every sequence")
+    _add_timing(sweep, sequences=96, rounds=6)
+
+    attribute = command(
+        "attribute",
+        speed_commands.attribute,
+        "Split a migration's gain into smaller model, dtype and runtime.",
+        "harness attribute proteins.faa.gz esm2-3b fastesm2-650 --weights random -o results/gain",
+    )
+    attribute.add_argument("fasta", type=Path, metavar="IN.fa[.gz]")
+    attribute.add_argument("baseline", metavar="BASELINE")
+    attribute.add_argument("candidate", metavar="CANDIDATE")
+    attribute.add_argument("--tokens-per-batch", type=_positive, default=2048, metavar="N")
+    _add_timing(attribute, sequences=48, rounds=8)
+
+
+def _numbers(text: str) -> list[int]:
+    return [_positive(each) for each in text.split(",")]
+
+
+def _add_timing(sub: argparse.ArgumentParser, *, sequences: int, rounds: int) -> None:
+    sub.add_argument("--weights", help="hub (default), mini, random[:SEED], or a folder")
+    sub.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, …")
+    sub.add_argument("--layers", type=_positive, help="cut the depth (random weights only)")
+    sub.add_argument("--sequences", type=_positive, default=sequences, help="of one round")
+    sub.add_argument("--rounds", type=_positive, default=rounds, help="that count, at least 2")
+    _add_output(sub, "a new folder for tables and plots")
+
+
+def _budget(text: str) -> int | None:
+    """Read a number of tokens; None for ``auto``."""
+    if text == "auto":
+        return None
+    try:
+        return _positive(text)
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(f"{error}, nor auto") from None
 
 
 def _complain(command: str, message: str) -> None:

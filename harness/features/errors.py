@@ -57,6 +57,10 @@ class FastaError(InputError):
         self.byte = byte
 
 
+class BudgetError(InputError):
+    """A remembered token budget that is damaged; it is found anew."""
+
+
 class StrictRejection(InputError):
     """A record was rejected and the caller asked to stop rather than go on without it."""
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import NoReturn
 
@@ -17,54 +15,19 @@ from embedders.batching import plan_batches
 from embedders.contract import DEFAULT_TOKENS_PER_BATCH, Embedder
 from embedders.errors import InputError
 from harness.features.admission import admit
+from harness.features.budget import find_budget
 from harness.features.embedding import embed_rows
 from harness.features.errors import EmbedderBroken, StrictRejection, WorkerHung, show_id
 from harness.features.fasta import FastaSurvey, Record, read_fasta, survey_fasta
 from harness.features.manifest import Budget, Manifest, Source, library_versions, part_of
-from harness.features.rejects import REJECTS_FILE, Reject, read_rejects
+from harness.features.pipeline import OneBehind, one_ahead
+from harness.features.rejects import Reject, read_rejects
 from harness.features.shard_files import Format
 from harness.features.shards import DEFAULT_SHARD_SIZE, Kind, Shard
 from harness.features.store import Store, check_store, open_store
+from harness.features.summary import ExtractionSummary
+from harness.features.windows import CleanWindow, clean_windows
 from harness.features.worker import Worker
-
-
-@dataclass(frozen=True, slots=True)
-class ExtractionSummary:
-    """What a run did; every record that came in was embedded or rejected.
-
-    ``resumed`` counts the records that an earlier run had done; ``residues`` those of the embedded
-    records after cleaning; ``elapsed_s`` is the wall time of this run, from the surveyed file to
-    the finished folder. ``events`` are sentences on what went wrong and was handled.
-    """
-
-    folder: Path
-    records: int
-    embedded: int
-    rejected: int
-    residues: int
-    shards: int
-    elapsed_s: float
-    resumed: int = 0
-    tokens_per_batch: int = DEFAULT_TOKENS_PER_BATCH
-    fixes: Counter[str] = field(default_factory=Counter)
-    events: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        if self.records != self.embedded + self.rejected:
-            raise InputError(
-                f"{self.records} records in, but {self.embedded} embedded and "
-                f"{self.rejected} rejected"
-            )
-
-    def sentence(self) -> str:
-        """Return the one line that ends a run."""
-        fixed = f", {self.fixes.total():,} characters fixed" if self.fixes else ""
-        listed = f" (listed in {self.folder / REJECTS_FILE})" if self.rejected else ""
-        before = f"; {self.resumed:,} of them were done before" if self.resumed else ""
-        return (
-            f"{self.records:,} records = {self.embedded:,} embedded + {self.rejected:,} rejected"
-            f"{listed}{fixed}; {self.residues:,} residues in {self.elapsed_s:.1f} s{before}"
-        )
 
 
 def extract(
@@ -72,7 +35,7 @@ def extract(
     embedder: Embedder,
     folder: Path,
     *,
-    tokens_per_batch: int = DEFAULT_TOKENS_PER_BATCH,
+    tokens_per_batch: int | None = DEFAULT_TOKENS_PER_BATCH,
     shard_size: int = DEFAULT_SHARD_SIZE,
     shard_format: Format | str = Format.PT,
     strict: bool = False,
@@ -82,9 +45,14 @@ def extract(
 
     The file is read once to the end before anything is written, so that a fault in its last
     record stops the run at its start. Then a window of ``shard_size`` records at a time is
-    cleaned, embedded in batches of like length, and written as one shard in input order; memory
-    does not grow with the file. A rejected record leaves its window's shard a row shorter and is
-    listed in ``rejects.csv``.
+    cleaned, embedded in batches of like length, and written as one shard in input order. A
+    rejected record leaves its window's shard a row shorter and is listed in ``rejects.csv``.
+
+    Neither reading nor writing holds the embedder up: while a window is embedded, a thread reads
+    and cleans the next one and another one writes, hashes and commits the one before. So at most
+    three windows are in memory, the text of two and the vectors of two (those being written twice
+    over), however large the file is: for 10,000 proteins of 350 residues and 1,280 values each,
+    7 MB of text and 154 MB of vectors.
 
     A run that ended early, however it ended, is resumed by the same call: windows that stand are
     verified and kept, the others are made. On the same machine with the same budget the outcome is
@@ -99,8 +67,9 @@ def extract(
     folder
         Missing, empty, or begun by an equal run; baseline and candidate each have their own.
     tokens_per_batch
-        Budget of one forward pass, padding, BOS and EOS included. Where memory runs out, the
-        failed batch is halved, and the smaller budget is kept for the rest.
+        Budget of one forward pass, BOS, EOS and padding (where the runtime pads) included. Where
+        memory runs out, the failed batch is halved, and the smaller budget is kept for the rest.
+        None: the one that the folder records, else :func:`harness.features.budget.find_budget`.
     shard_size
         Records per shard, at least 1.
     shard_format
@@ -124,7 +93,8 @@ def extract(
     """
     if shard_size < 1:
         raise InputError(f"shard_size must be at least 1, not {shard_size}")
-    plan_batches([], tokens_per_batch)  # refuses a wrong budget before the file is read
+    if tokens_per_batch is not None:
+        plan_batches([], tokens_per_batch)  # refuses a wrong budget before the file is read
     check_store(folder)
     survey = survey_fasta(fasta)
     if strict:
@@ -139,17 +109,12 @@ def extract(
         tqdm(total=survey.records, unit="record", disable=hidden) as bar,
         open_store(folder, plan, verifying=partial(_show_verifying, bar)) as store,
     ):
-        run = _Run(fasta, store, embedder, tokens_per_batch, strict)
+        run = _Run(fasta, survey, store, embedder, tokens_per_batch, strict)
         if strict:
             _refuse_listed(store)
         if store.found < -(-survey.records // shard_size):
-            windows = _windows(read_fasta(fasta, expected=survey), shard_size)
-            for number, records in enumerate(windows):
-                if store.has(number):
-                    run.resumed += len(records)
-                else:
-                    run.embed(number, records)
-                bar.update(len(records))
+            run.settle_budget()
+            run.complete(shard_size, bar)
         else:
             run.resumed = survey.records
             bar.update(survey.records)
@@ -164,7 +129,7 @@ def extract(
             shards=len(store.manifest.shards),
             elapsed_s=time.perf_counter() - started,
             resumed=run.resumed,
-            tokens_per_batch=run.tokens_per_batch,
+            tokens_per_batch=run.budget.in_force,
             fixes=store.manifest.fixes,
             events=(*_aside(store), *run.events),
         )
@@ -176,59 +141,90 @@ class _Run:
     """The windows of one run, one after the other, and what it has learnt on the way."""
 
     def __init__(
-        self, fasta: Path, store: Store, embedder: Embedder, asked: int, strict: bool
+        self,
+        fasta: Path,
+        survey: FastaSurvey,
+        store: Store,
+        embedder: Embedder,
+        asked: int | None,
+        strict: bool,
     ) -> None:
-        self.tokens_per_batch = store.tokens_per_batch(asked)
+        default = Budget(DEFAULT_TOKENS_PER_BATCH, DEFAULT_TOKENS_PER_BATCH)
+        settled = store.budget(asked)
+        self.budget = settled or default
         self.resumed = 0
         self.events: list[str] = []
+        self._to_find = settled is None and embedder.spec.parameters > 0
         self._fasta = fasta
+        self._survey = survey
         self._store = store
         self._embedder = embedder
-        self._asked = asked
         self._strict = strict
 
-    def embed(self, number: int, records: Sequence[Record]) -> None:
-        """Make one window and write it."""
-        rejects: list[Reject] = []
-        fixes: Counter[str] = Counter()
-        kept: list[Record] = []
-        residues: list[str] = []
-        for record in records:
-            fixes.update(record.fixes)
-            admitted = admit(record, self._embedder)
-            if isinstance(admitted, Reject):
-                rejects.append(admitted)
-            else:
-                fixes.update(admitted.fixes)
-                kept.append(record)
-                residues.append(admitted.residues)
+    def settle_budget(self) -> None:
+        """Find a budget if none is asked for or recorded, and record it before it is used."""
+        if not self._to_find:
+            return
         try:
-            done = embed_rows(residues, self._embedder, self.tokens_per_batch)
+            records = read_fasta(self._fasta, expected=self._survey)
+            found = find_budget(records, self._survey.records, self._embedder)
+        finally:
+            self._tell_of_worker()
+        self.budget = Budget(found.tokens_per_batch, found.tokens_per_batch)
+        self._store.note("token budget", **found.details())
+        self._store.settle(self.budget)
+        self.events.extend(found.sentences())
+
+    def complete(self, shard_size: int, bar: tqdm[NoReturn]) -> None:
+        """Make every window that does not stand yet: read ahead, embed here, write behind."""
+        records = read_fasta(self._fasta, expected=self._survey)
+        standing = {window.number for window in self._store.manifest.windows}
+        windows = clean_windows(records, shard_size, self._embedder, standing=standing)
+        with OneBehind() as writing, closing(one_ahead(windows)) as coming:
+            for window in coming:
+                if window.number in standing:
+                    self.resumed += window.records
+                else:
+                    writing.do(self._embed(window))
+                bar.update(window.records)
+
+    def _embed(self, window: CleanWindow) -> Callable[[], None]:
+        """Make one window, and return what writes it."""
+        kept = window.kept
+        try:
+            done = embed_rows(
+                [record.sequence for record in kept], self._embedder, self.budget.in_force
+            )
         except EmbedderBroken as error:
             met = [kept[row] for row in error.rows]
             raise EmbedderBroken(f"{self._fasta}, {_named(met or kept)}: {error}") from error
         except WorkerHung as error:
             raise WorkerHung(f"{self._fasta}, {_named(kept)}: {error}") from error
         finally:
-            # told even if the run ends here
-            self._tell(self._embedder.take_events() if isinstance(self._embedder, Worker) else ())
+            self._tell_of_worker()  # even if the run ends here
         self._tell(done.events)
-        self.tokens_per_batch = done.tokens_per_batch
-        for row, reason in done.refused.items():
-            rejects.append(Reject(kept[row].id, kept[row].number, reason))
-        rejects.sort(key=lambda reject: reject.position)
+        self.budget = Budget(self.budget.asked, done.tokens_per_batch)
+        refused = [
+            Reject(kept[row].id, kept[row].number, reason) for row, reason in done.refused.items()
+        ]
+        rejects = sorted((*window.rejects, *refused), key=lambda reject: reject.position)
         if self._strict and rejects:
             raise _strict_rejection(self._fasta, rejects[0])
         kind = Kind(self._embedder.spec.modality.value)
         ids = tuple(kept[row].id for row in done.rows)
-        self._store.add(
-            number,
+        return partial(
+            self._store.add,
+            window.number,
             shard=Shard(kind, ids, done.matrix) if ids else None,
             rejects=rejects,
-            residues=sum(len(residues[row]) for row in done.rows),
-            fixes=dict(sorted(fixes.items())),
-            budget=Budget(self._asked, self.tokens_per_batch),
+            residues=sum(len(kept[row].sequence) for row in done.rows),
+            fixes=dict(sorted(window.fixes.items())),
+            budget=self.budget,
         )
+
+    def _tell_of_worker(self) -> None:
+        if isinstance(self._embedder, Worker):
+            self._tell(self._embedder.take_events())
 
     def _tell(self, events: Sequence[str]) -> None:
         for event in events:
@@ -250,11 +246,6 @@ def _plan(
         format=shard_format,
         versions=library_versions(),
     )
-
-
-def _windows(records: Iterator[Record], size: int) -> Iterator[list[Record]]:
-    while window := list(islice(records, size)):
-        yield window
 
 
 def _named(records: Sequence[Record]) -> str:

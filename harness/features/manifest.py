@@ -123,7 +123,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Tokens of one forward pass: what the user asked for, and what the memory allowed so far."""
+    """Tokens of one forward pass: the user's wish or what was found, and what memory allowed."""
 
     asked: int
     in_force: int

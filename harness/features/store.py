@@ -53,10 +53,27 @@ class Store:
         """Tell whether a window stands."""
         return number in self._windows
 
-    def tokens_per_batch(self, asked: int) -> int:
-        """Return the budget to go on with: smaller than asked where memory ran out before."""
+    def budget(self, asked: int | None) -> Budget | None:
+        """Return the budget to go on with; None where none was asked for and none is recorded.
+
+        The recorded one stands, smaller than asked where memory ran out before, unless another
+        one is asked for.
+        """
         known = self.manifest.budget
-        return known.in_force if known is not None and known.asked == asked else asked
+        if known is not None and asked in (None, known.asked):
+            return known
+        return None if asked is None else Budget(asked, asked)
+
+    def settle(self, budget: Budget) -> None:
+        """Record a budget before any window is made with it.
+
+        Raises
+        ------
+        FolderError
+            If the disk refuses.
+        """
+        with self._named_errors():
+            self._write(complete=False, budget=budget)
 
     def add(
         self,

@@ -9,7 +9,7 @@ import torch
 
 from embedders import load
 from harness.features import extract
-from harness.measure.memory import host_peak_rss_bytes
+from harness.measure import host_peak_rss_bytes
 
 
 def main() -> None:

@@ -261,7 +261,7 @@ PEAK = """
 import sys
 from pathlib import Path
 from harness.features import FastaError, read_fasta, survey_fasta
-from harness.measure.memory import host_peak_rss_bytes
+from harness.measure.footprint import host_peak_rss_bytes
 before = host_peak_rss_bytes()
 try:
     survey_fasta(Path(sys.argv[1]))

@@ -94,7 +94,35 @@ def test_a_count_below_one_is_refused(
 ) -> None:
     line = refusal([*embed(fasta, tmp_path / "out"), "--tokens-per-batch", value], capsys)
     assert "--tokens-per-batch" in line
-    assert value in line
+    assert f"{value!r} is not a whole number of at least 1, nor auto" in line
+
+
+@pytest.mark.parametrize(
+    ("options", "budget"), [([], None), (["auto"], None), (["512"], 512)], ids=str
+)
+def test_a_token_budget_is_found_unless_a_number_is_given(
+    options: list[str], budget: int | None
+) -> None:
+    given = ["--tokens-per-batch", *options] if options else []
+    parsed = build_parser().parse_args([*embed(Path("in.faa"), Path("out")), *given])
+    assert parsed.tokens_per_batch == budget
+
+
+def test_embed_says_which_budget_it_took_and_records_it(
+    fasta: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("EMBEDDER_MIGRATION_CACHE", raising=False)
+    command = [*embed(fasta, tmp_path / "out"), "--runtime", "huggingface"]
+    assert main(command) == 0
+    assert "note: 4,096 tokens per batch: the default, for the input is too" in (
+        capsys.readouterr().err
+    )
+    assert '"in_force": 4096' in (tmp_path / "out" / "manifest.json").read_text("utf-8")
+    assert not (tmp_path / "cache").exists()
 
 
 def test_merge_report_and_check_of_nothing(

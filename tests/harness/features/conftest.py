@@ -34,7 +34,9 @@ def toy_vector(residues: str) -> list[float]:
 class ToyEmbedder:
     """Counts letters; vectors with a ``Z`` come out as NaN, as an overflow would."""
 
-    def __init__(self, name: str, modality: Modality, truncation: Truncation, dtype: str) -> None:
+    def __init__(
+        self, name: str, modality: Modality, truncation: Truncation, dtype: str, pads: bool
+    ) -> None:
         self.spec = EmbedderSpec(
             name=name,
             runtime="toy",
@@ -48,6 +50,7 @@ class ToyEmbedder:
             window_residues=50,
             cleaning_policy="toy-1",
             versions=(("toy", "1"),),
+            pads=pads,
         )
         self.batches: list[list[int]] = []
 
@@ -90,8 +93,9 @@ def make_embedder() -> MakeEmbedder:
         modality: Modality = Modality.PROTEIN,
         truncation: Truncation = Truncation.TRUNCATE,
         dtype: str = "float32",
+        pads: bool = True,
     ) -> Embedder:
-        return ToyEmbedder(name, modality, truncation, dtype)
+        return ToyEmbedder(name, modality, truncation, dtype, pads)
 
     return make
 

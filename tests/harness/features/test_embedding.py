@@ -102,15 +102,21 @@ def check(found: Embedded, residues: Sequence[str], vector_of: Vector, lost: set
     assert found.matrix.tolist() == [vector_of(residues[row]) for row in kept]
 
 
-@given(residues=SEQUENCES, budget=st.integers(1, 300), legacy=st.booleans())
+@given(residues=SEQUENCES, budget=st.integers(1, 300), legacy=st.booleans(), pads=st.booleans())
 def test_without_a_failure_the_batches_are_exactly_those_planned(
-    make_embedder: MakeEmbedder, vector_of: Vector, residues: list[str], budget: int, legacy: bool
+    make_embedder: MakeEmbedder,
+    vector_of: Vector,
+    residues: list[str],
+    budget: int,
+    legacy: bool,
+    pads: bool,
 ) -> None:
     truncation = Truncation.LEGACY if legacy else Truncation.TRUNCATE
-    embedder = Moody(make_embedder(truncation=truncation), lambda _: None)
+    embedder = Moody(make_embedder(truncation=truncation, pads=pads), lambda _: None)
     found = embed_rows(residues, embedder, budget)
     entering = [len(each) if legacy else min(len(each), WINDOW) for each in residues]
-    planned = [[residues[row] for row in batch] for batch in plan_batches(entering, budget)]
+    batches = plan_batches(entering, budget, pads=pads)
+    planned = [[residues[row] for row in batch] for batch in batches]
     assert embedder.asked == planned
     assert set(embedder.budgets) <= {budget}
     check(found, residues, vector_of, set())
@@ -136,6 +142,20 @@ def test_out_of_memory_loses_only_what_alone_does_not_fit_and_keeps_the_order(
     assert len(found.events) == len(failed) + len(lost)
     # a budget is half of what the last batch of several cost that failed
     assert found.tokens_per_batch == (min(cost(failed[-1]) // 2, budget) if failed else budget)
+
+
+def test_without_padding_a_failed_batch_costs_the_tokens_in_it(
+    make_embedder: MakeEmbedder, vector_of: Vector
+) -> None:
+    def most_two(sequences: Sequence[str]) -> None:
+        if len(sequences) > 2:
+            raise torch.OutOfMemoryError(OUT_OF_MEMORY)
+
+    residues = ["A" * 40, "C" * 10, "D" * 4]
+    found = embed_rows(residues, Moody(make_embedder(pads=False), most_two), 1000)
+    check(found, residues, vector_of, set())
+    assert "in a batch of 3 sequences (60 tokens)" in found.events[0]  # 42 + 12 + 6
+    assert found.tokens_per_batch == 30
 
 
 def test_a_long_sequence_alone_does_not_shrink_the_budget_of_the_short_ones_behind_it(

@@ -132,11 +132,23 @@ def test_a_smaller_budget_is_remembered_unless_another_is_asked_for(
     tmp_path: Path, plan: Manifest
 ) -> None:
     with open_store(tmp_path / "out", plan) as store:
-        assert store.tokens_per_batch(4096) == 4096
+        assert store.budget(4096) == Budget(asked=4096, in_force=4096)
+        assert store.budget(None) is None
         store.add(0, shard=shard("a"), budget=Budget(asked=4096, in_force=512))
     with open_store(tmp_path / "out", plan) as store:
-        assert store.tokens_per_batch(4096) == 512
-        assert store.tokens_per_batch(2048) == 2048
+        assert store.budget(4096) == Budget(asked=4096, in_force=512)
+        assert store.budget(2048) == Budget(asked=2048, in_force=2048)
+        assert store.budget(None) == Budget(asked=4096, in_force=512)
+
+
+def test_a_budget_that_was_settled_stands_before_any_window_does(
+    tmp_path: Path, plan: Manifest
+) -> None:
+    with open_store(tmp_path / "out", plan) as store:
+        store.settle(Budget(asked=8192, in_force=8192))
+    with open_store(tmp_path / "out", plan) as store:
+        assert store.found == 0
+        assert store.budget(None) == Budget(asked=8192, in_force=8192)
 
 
 def test_a_damaged_manifest_is_an_error_and_nothing_is_lost(tmp_path: Path, plan: Manifest) -> None:
