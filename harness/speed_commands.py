@@ -28,6 +28,7 @@ _Value = str | float | None
 
 def sweep(options: argparse.Namespace) -> int:
     """Try token budgets, or batch sizes at one length, and write table and plot."""
+    folder = _new(options.output)
     loader = partial(
         load,
         options.embedder,
@@ -53,7 +54,6 @@ def sweep(options: argparse.Namespace) -> int:
         layers=options.layers,
         provenance=_provenance(options.fasta),
     )
-    folder = _new(options.output)
     rows = [asdict(point) for point in found.points]
     _write(folder / "sweep.json", to_json(found))
     _write(folder / "sweep.csv", _csv(rows))
@@ -78,6 +78,7 @@ def sweep(options: argparse.Namespace) -> int:
 
 def attribute(options: argparse.Namespace) -> int:
     """Split the gain of a migration into size, dtype and runtime."""
+    folder = _new(options.output)
     loader = partial(load, weights=options.weights, device=options.device, layers=options.layers)
     first = loader(options.candidate, runtime="packed")
     inputs = _inputs(options.fasta, first, options.sequences, rounds=DISTINCT_ROUNDS)
@@ -91,7 +92,6 @@ def attribute(options: argparse.Namespace) -> int:
         layers=options.layers,
         provenance=_provenance(options.fasta),
     )
-    folder = _new(options.output)
     rows: list[dict[str, _Value]] = [
         {
             "order": order,

@@ -117,8 +117,12 @@ def test_the_real_migration_with_random_weights_measures_all_but_classification(
         assert strict(path)
     timed = strict(run / "benchmark.json")
     assert isinstance(timed, dict)
-    assert {len(item["stats"]["data"]) for item in timed["benchmarks"]} == {2}
-    rates = [item["extra_info"]["residues_per_s"] for item in timed["benchmarks"]]
+    rounds = {item["name"]: len(item["stats"]["data"]) for item in timed["benchmarks"]}
+    # the runtimes contend inside one call
+    assert rounds.pop("test_runtimes_side_by_side") == 1
+    assert set(rounds.values()) == {2}
+    alone = [item for item in timed["benchmarks"] if item["name"] in rounds]
+    rates = [item["extra_info"]["residues_per_s"] for item in alone]
     assert sorted(rates) == sorted(item.residues_per_s for item in comparison.throughput)
 
 

@@ -107,7 +107,8 @@ def test_a_peak_of_loading_is_not_taken_for_one_of_embedding() -> None:
 def test_what_libraries_take_is_not_counted_as_weights() -> None:
     _, split = measure_memory_split(importing, ["ACGT"], arm="baseline", tokens_per_batch=100)
     assert split.weights_bytes is not None
-    assert split.weights_bytes < 5 * MIB
+    # what is imported takes some hundred; the C library's heap grows by a few in either case
+    assert split.weights_bytes < 25 * MIB
 
 
 def test_a_child_that_fails_while_its_imports_are_listed_is_an_error_with_the_arm(
