@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from classifier import ClassifierError
-from embedders import InputError
+from embedders import RUNTIMES, InputError
 from harness import commands, features, speed_commands
 from harness.report import printable
 
@@ -108,20 +108,15 @@ def build_parser() -> argparse.ArgumentParser:
         "Embed a FASTA file into shards.",
         "harness embed proteins.faa.gz --embedder esm2-8m -o features/baseline",
     )
-    embed.add_argument("fasta", type=Path, metavar="IN.fa[.gz]")
-    embed.add_argument("--embedder", required=True, metavar="NAME", help="see 'harness list'")
+    _add_fasta(embed)
+    _add_embedder(embed)
     _add_output(embed, "folder for shards and manifest: empty, new, or begun by the same command")
-    embed.add_argument("--runtime", help="default: the embedder's own")
-    embed.add_argument(
-        "--weights", default=None, help="hub (default), mini, random[:SEED], or a folder"
-    )
-    embed.add_argument("--dtype", help="float32, bfloat16 or float16 (CUDA only)")
-    embed.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, …")
+    _add_weights(embed)
     embed.add_argument("--truncation", default="truncate", choices=["truncate", "legacy"])
-    embed.add_argument(
-        "--attention",
-        help="one of the runtime's, see 'harness list'; default: its best",
+    choices = (
+        f"{row.name}: {', '.join(row.attentions)}" for row in RUNTIMES.values() if row.attentions
     )
+    embed.add_argument("--attention", help=f"default: the best here; {'; '.join(choices)}")
     embed.add_argument("--revision", help="40-hex commit on the hub")
     embed.add_argument(
         "--remote-code", action="store_true", help="run code from the hub; needs --revision"
@@ -247,6 +242,21 @@ def _positive(text: str) -> int:
     return value
 
 
+def _add_fasta(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("fasta", type=Path, metavar="IN.fa[.gz]")
+
+
+def _add_embedder(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--embedder", required=True, metavar="NAME", help="see 'harness list'")
+    sub.add_argument("--runtime", help="default: the embedder's own")
+    sub.add_argument("--dtype", help="float32, bfloat16 or float16 (CUDA only)")
+
+
+def _add_weights(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--weights", help="hub (default), mini, random[:SEED], or a folder")
+    sub.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, …")
+
+
 def _add_speed(command: Callable[..., argparse.ArgumentParser]) -> None:
     sweep = command(
         "sweep",
@@ -254,10 +264,8 @@ def _add_speed(command: Callable[..., argparse.ArgumentParser]) -> None:
         "Try token budgets, or batch sizes, and say which is best and which still fits.",
         "harness sweep proteins.faa.gz --embedder esm2-8m --runtime packed -o results/sweep",
     )
-    sweep.add_argument("fasta", type=Path, metavar="IN.fa[.gz]")
-    sweep.add_argument("--embedder", required=True, metavar="NAME", help="see 'harness list'")
-    sweep.add_argument("--runtime", help="default: the embedder's own")
-    sweep.add_argument("--dtype", help="float32, bfloat16 or float16 (CUDA only)")
+    _add_fasta(sweep)
+    _add_embedder(sweep)
     tried = sweep.add_mutually_exclusive_group()
     tried.add_argument(
         "--budgets",
@@ -276,7 +284,7 @@ def _add_speed(command: Callable[..., argparse.ArgumentParser]) -> None:
         "Split a migration's gain into smaller model, dtype and runtime.",
         "harness attribute proteins.faa.gz esm2-3b fastesm2-650 --weights random -o results/gain",
     )
-    attribute.add_argument("fasta", type=Path, metavar="IN.fa[.gz]")
+    _add_fasta(attribute)
     attribute.add_argument("baseline", metavar="BASELINE")
     attribute.add_argument("candidate", metavar="CANDIDATE")
     attribute.add_argument("--tokens-per-batch", type=_positive, default=2048, metavar="N")
@@ -288,8 +296,7 @@ def _numbers(text: str) -> list[int]:
 
 
 def _add_timing(sub: argparse.ArgumentParser, *, sequences: int, rounds: int) -> None:
-    sub.add_argument("--weights", help="hub (default), mini, random[:SEED], or a folder")
-    sub.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, …")
+    _add_weights(sub)
     sub.add_argument("--layers", type=_positive, help="cut the depth (random weights only)")
     sub.add_argument("--sequences", type=_positive, default=sequences, help="of one round")
     sub.add_argument("--rounds", type=_positive, default=rounds, help="that count, at least 2")
