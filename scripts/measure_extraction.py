@@ -37,6 +37,7 @@ from embedders.batching import plan_batches
 from harness.features import Worker, extract
 from harness.features.embedding import entering
 from harness.measure import host_peak_rss_bytes, interleave, speedup_in
+from harness.measure.footprint import high_water_bytes
 from harness.provenance import machine
 from scripts.teacher import demo_sequences
 
@@ -194,12 +195,7 @@ def _write(sequences: list[str], path: Path) -> Path:
 
 def _peak_rss_bytes(pid: int) -> int:
     """Return another process's peak resident set; what is resident now where that is not known."""
-    status = Path(f"/proc/{pid}/status")
-    if status.exists():
-        for line in status.read_text(encoding="utf-8").splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    return int(psutil.Process(pid).memory_info().rss)
+    return high_water_bytes(pid) or int(psutil.Process(pid).memory_info().rss)
 
 
 def _loader(options: argparse.Namespace) -> Callable[[], Embedder]:

@@ -129,13 +129,21 @@ def host_peak_rss_bytes() -> int:
     On Linux this is VmHWM: ``ru_maxrss`` survives ``exec`` there, so a child would report its
     parent's peak. On macOS ``ru_maxrss`` is already in bytes.
     """
-    status = Path("/proc/self/status")
-    if status.exists():
-        for line in status.read_text(encoding="ascii").splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
+    high_water = high_water_bytes("self")
+    if high_water is not None:
+        return high_water
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def high_water_bytes(process: int | str) -> int | None:
+    """Return the peak resident set of a process by Linux' count (VmHWM), None elsewhere."""
+    status = Path(f"/proc/{process}/status")
+    if status.exists():
+        for line in status.read_text(encoding="utf-8").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    return None
 
 
 def read_resident() -> Resident:
