@@ -9,8 +9,8 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from embedders import RUNTIMES
 from harness import speed
-from harness.cells import line
-from harness.costs import Ceiling, Contest, Rate
+from harness.cells import table
+from harness.costs import Contest, Rate
 from harness.files import write_text_atomically
 from harness.migration import Migration
 from harness.results import to_json
@@ -24,33 +24,32 @@ PEERS = {"esme": "esm-efficient: runs on CUDA alone (it imports flash_attn), and
 
 
 def test_runtimes_side_by_side(migration: Migration, benchmark: BenchmarkFixture) -> None:
+    plan = migration.spec.candidate
     arms = {
-        f"{runtime} {dtype}": migration.in_runtime(ArmName.CANDIDATE, runtime, dtype)
+        f"{runtime} {dtype}": speed.Contender(
+            migration.in_runtime(ArmName.CANDIDATE, runtime, dtype),
+            plan.tokens_per_batch,
+            plan.layers,
+        )
         for runtime in RUNTIMES
         for dtype in DTYPES
     }
     inputs = [each[:: max(1, len(each) // SEQUENCES)] for each in migration.rounds()]
 
-    def contend() -> tuple[Contest, tuple[Rate, ...], tuple[Ceiling, ...]]:
-        return speed.side_by_side(
-            arms,
-            inputs,
-            tokens_per_batch=migration.spec.candidate.tokens_per_batch,
-            rounds=4,
-            max_warmup_rounds=1,
-            layers=migration.spec.candidate.layers,
-        )
+    ceilings = speed.measure_ceilings(each.embedder for each in arms.values())
 
-    found = benchmark.pedantic(contend, rounds=1)  # type: ignore[no-untyped-call]
-    contest, rates, ceilings = found
+    def contend() -> tuple[Contest, tuple[Rate, ...]]:
+        return speed.side_by_side(arms, inputs, ceilings, rounds=4, max_warmup_rounds=1)
+
+    contest, rates = benchmark.pedantic(contend, rounds=1)  # type: ignore[no-untyped-call]
     assert [rate.arm for rate in rates] == list(arms)
     assert all(rate.residues_per_s > 0 for rate in rates)
     rows = [asdict(rate) for rate in rates]
     document = {
         "contest": asdict(contest),
         "rates": rows,
-        "ceilings": [asdict(each) for each in ceilings],
-        "attention": {name: embedder.spec.attention for name, embedder in arms.items()},
+        "ceilings": [asdict(each) for each in ceilings.values()],
+        "attention": {name: each.embedder.spec.attention for name, each in arms.items()},
         "peers": {
             said: "installed" if find_spec(name) else "not installed"
             for name, said in PEERS.items()
@@ -58,5 +57,4 @@ def test_runtimes_side_by_side(migration: Migration, benchmark: BenchmarkFixture
     }
     benchmark.extra_info["runtimes"] = {rate.arm: rate.residues_per_s for rate in rates}
     write_text_atomically(migration.folder / "runtimes.json", to_json(document))
-    table = line(rows[0]) + "".join(line(row.values()) for row in rows)
-    write_text_atomically(migration.folder / "runtimes.csv", table)
+    write_text_atomically(migration.folder / "runtimes.csv", table(rows))

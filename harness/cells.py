@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 MARK = "'"
 """Stands before a text that a spreadsheet would run; a spreadsheet shows what follows as text."""
@@ -55,6 +55,17 @@ def line(values: Iterable[str | float | None]) -> str:
     '"\'=a,b",-1,0.5,\n'
     """
     return ",".join(map(_cell, values)) + "\n"
+
+
+def table(rows: Sequence[Mapping[str, str | float | None]]) -> str:
+    r"""Return rows of the same columns, at least one, as CSV with a title line.
+
+    Examples
+    --------
+    >>> table([{"a": 1, "b": "x"}, {"a": 2, "b": None}])
+    'a,b\n1,x\n2,\n'
+    """
+    return line(rows[0]) + "".join(line(row.values()) for row in rows)
 
 
 def _cell(value: str | float | None) -> str:

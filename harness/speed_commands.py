@@ -12,7 +12,8 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from embedders import Embedder, InputError, load
+from embedders import InputError, load
+from embedders.alphabet import clean_protein
 from embedders.batching import SPECIAL_TOKENS
 from harness import cells, features, measure, provenance, report, speed
 from harness.files import write_text_atomically
@@ -38,7 +39,7 @@ def sweep(options: argparse.Namespace) -> int:
         dtype=options.dtype,
         layers=options.layers,
     )
-    sequences = _inputs(options.fasta, loader(), options.sequences, rounds=1)[0]
+    sequences = _inputs(options.fasta, options.sequences, rounds=1)[0]
     budgets = options.budgets
     if options.batch_sizes:
         if options.length is None:
@@ -47,6 +48,7 @@ def sweep(options: argparse.Namespace) -> int:
         sequences = [(each * -(-length // len(each)))[:length] for each in sequences]
         budgets = [size * (options.length + SPECIAL_TOKENS) for size in options.batch_sizes]
     found = speed.sweep(
+        loader(),
         loader,
         sequences,
         budgets,
@@ -55,10 +57,10 @@ def sweep(options: argparse.Namespace) -> int:
         provenance=_provenance(options.fasta),
     )
     rows = [asdict(point) for point in found.points]
-    _write(folder / "sweep.json", to_json(found))
-    _write(folder / "sweep.csv", _csv(rows))
+    write_text_atomically(folder / "sweep.json", to_json(found))
+    write_text_atomically(folder / "sweep.csv", cells.table(rows))
     title = f"{found.spec.name}, {found.spec.runtime}, {found.spec.dtype}, {found.spec.device}"
-    _write(
+    write_text_atomically(
         folder / "sweep.svg",
         report.sweep_plot(
             [point.tokens_per_batch for point in found.points],
@@ -80,8 +82,7 @@ def attribute(options: argparse.Namespace) -> int:
     """Split the gain of a migration into size, dtype and runtime."""
     folder = _new(options.output)
     loader = partial(load, weights=options.weights, device=options.device, layers=options.layers)
-    first = loader(options.candidate, runtime="packed")
-    inputs = _inputs(options.fasta, first, options.sequences, rounds=DISTINCT_ROUNDS)
+    inputs = _inputs(options.fasta, options.sequences, rounds=DISTINCT_ROUNDS)
     found = speed.attribute(
         loader,
         options.baseline,
@@ -108,8 +109,8 @@ def attribute(options: argparse.Namespace) -> int:
         )
         for each in chain
     ]
-    _write(folder / "attribution.json", to_json(found))
-    _write(folder / "attribution.csv", _csv(rows))
+    write_text_atomically(folder / "attribution.json", to_json(found))
+    write_text_atomically(folder / "attribution.csv", cells.table(rows))
     print(_table(rows))
     for order, chain in (("size", found.size_first), ("runtime", found.runtime_first)):
         product = " × ".join(f"{each.factor} {each.speedup.ratio:.2f}" for each in chain)
@@ -121,9 +122,9 @@ def attribute(options: argparse.Namespace) -> int:
     return 0
 
 
-def _inputs(fasta: Path, embedder: Embedder, count: int, *, rounds: int) -> list[list[str]]:
+def _inputs(fasta: Path, count: int, *, rounds: int) -> list[list[str]]:
     """Draw rounds of ``count`` sequences with the length mix of the file's first 20,000."""
-    admitted = (features.admit(record, embedder) for record in features.read_fasta(fasta))
+    admitted = (features.admit(record, clean_protein) for record in features.read_fasta(fasta))
     clean = (each.residues for each in admitted if not isinstance(each, features.Reject))
     sample = list(islice(clean, SAMPLE_SEQUENCES))
     if not sample:
@@ -144,14 +145,6 @@ def _new(folder: Path) -> Path:
         raise InputError(f"{folder} is not empty; choose a new folder, results are never replaced")
     folder.mkdir(parents=True, exist_ok=True)
     return folder
-
-
-def _write(path: Path, text: str) -> None:
-    write_text_atomically(path, text)
-
-
-def _csv(rows: Sequence[dict[str, _Value]]) -> str:
-    return cells.line(rows[0]) + "".join(cells.line(row.values()) for row in rows)
 
 
 def _table(rows: Sequence[dict[str, _Value]]) -> str:

@@ -22,9 +22,8 @@ from pathlib import Path
 import torch
 
 from benchmarks import DEMO
-from embedders import Embedder, checkpoint, load
-from embedders.batching import plan_batches
-from harness import measure, provenance
+from embedders import Embedder, load
+from harness import measure, provenance, speed
 from harness.costs import Ceiling
 from harness.results import to_json
 from scripts.teacher import demo_sequences
@@ -167,37 +166,17 @@ def _contest(
     most = min(plan.max_warmup_rounds + rounds, len(proteins) // count)
     subsets = measure.like_subsets([len(each) for each in proteins], subsets=most, rows=count)
     inputs = [[proteins[row] for row in subset] for subset in subsets]
-    embedders = {str(arm): _load(arm, device, options) for arm in arms}
-    contest = measure.interleave(
-        {
-            str(arm): partial(_embed, embedders[str(arm)], inputs, arm.tokens_per_batch)
-            for arm in arms
-        },
-        rounds=rounds,
-        device=device,
-        max_warmup_rounds=plan.max_warmup_rounds,
-    )
-    counted = [[min(len(each), WINDOW) for each in inputs[n % most]] for n in contest.numbers]
-    rates = []
-    print(f"\n{plan.title}: {count} sequences a round, {rounds} rounds, steady: {contest.steady}")
-    for arm in arms:
-        architecture = checkpoint(arm.checkpoint).architecture(options.layers)
-        pads = embedders[str(arm)].spec.pads
-        found = measure.rate(
-            str(arm),
-            contest,
-            [sum(each) for each in counted],
-            count,
-            [measure.useful_flops(architecture, each) for each in counted],
-            ceilings[arm.dtype],
-            [
-                measure.padded_flops(architecture, _batches(each, arm.tokens_per_batch))
-                for each in counted
-            ]
-            if pads
-            else None,
+    contenders = {
+        str(arm): speed.Contender(
+            _load(arm, device, options), arm.tokens_per_batch, _layers(arm, options)
         )
-        rates.append(asdict(found))
+        for arm in arms
+    }
+    contest, rates = speed.side_by_side(
+        contenders, inputs, ceilings, rounds=rounds, max_warmup_rounds=plan.max_warmup_rounds
+    )
+    print(f"\n{plan.title}: {count} sequences a round, {rounds} rounds, steady: {contest.steady}")
+    for arm, found in zip(arms, rates, strict=True):
         print(
             f"  {found.arm:44s} {found.residues_per_s:12,.0f} residues/s "
             f"{found.utilisation:6.1%} of {arm.dtype}'s ceiling"
@@ -213,7 +192,7 @@ def _contest(
         print(f"  {names[0]} -> {names[1]}: {interval}")
     last = arms[-1]
     control = measure.control(
-        partial(_embed, embedders[str(last)], inputs, last.tokens_per_batch),
+        partial(contenders[str(last)].embed, inputs),
         rounds=rounds,
         device=device,
         max_warmup_rounds=0,
@@ -222,47 +201,43 @@ def _contest(
         f"  A/A control of {last}: {control.ratio:.3f} [{control.lower:.3f}, {control.upper:.3f}]"
     )
     energy = {
-        str(arm): measure.measure_energy(
-            partial(_embed, embedders[str(arm)], inputs, arm.tokens_per_batch, 0), device
-        )
-        for arm in arms
+        name: measure.measure_energy(partial(each.embed, inputs, 0), device)
+        for name, each in contenders.items()
     }
     return {
         "title": plan.title,
         "sequences_per_round": count,
         "contest": asdict(contest),
-        "rates": rates,
+        "rates": [asdict(each) for each in rates],
         "pairs": pairs,
         "control": asdict(control),
         "joules_per_residue": {
             arm: None if each is None else each.joules / sum(min(len(s), WINDOW) for s in inputs[0])
             for arm, each in energy.items()
         },
-        "specs": {arm: asdict(embedder.spec) for arm, embedder in embedders.items()},
+        "specs": {name: asdict(each.embedder.spec) for name, each in contenders.items()},
     }
 
 
 def _load(arm: Arm, device: str, options: argparse.Namespace) -> Embedder:
-    real = options.weights and arm.checkpoint == "esm2-8m"
     return load(
         arm.checkpoint,
         runtime=arm.runtime,
-        weights=str(options.weights) if real else "random",
+        weights=str(options.weights) if _is_real(arm, options) else "random",
         dtype=arm.dtype,
         device=device,
         attention=arm.attention,
-        layers=None if real else options.layers,
+        layers=_layers(arm, options),
     )
 
 
-def _embed(
-    embedder: Embedder, inputs: Sequence[Sequence[str]], tokens_per_batch: int, number: int
-) -> object:
-    return embedder.embed(inputs[number % len(inputs)], tokens_per_batch=tokens_per_batch)
+def _layers(arm: Arm, options: argparse.Namespace) -> int | None:
+    depth: int | None = options.layers
+    return None if _is_real(arm, options) else depth
 
 
-def _batches(residues: Sequence[int], tokens_per_batch: int) -> list[list[int]]:
-    return [[residues[row] for row in batch] for batch in plan_batches(residues, tokens_per_batch)]
+def _is_real(arm: Arm, options: argparse.Namespace) -> bool:
+    return options.weights is not None and arm.checkpoint == "esm2-8m"
 
 
 def _memory(proteins: Sequence[str], device: str, options: argparse.Namespace) -> dict[str, object]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from embedders.contract import Cleaned, Embedder
+from collections.abc import Callable
+
+from embedders.contract import Cleaned
 from embedders.errors import RejectedSequence
 from harness.features.fasta import Record
 from harness.features.rejects import Reject
 
 
-def admit(record: Record, embedder: Embedder) -> Cleaned | Reject:
-    """Clean a record, or say why it is left out."""
+def admit(record: Record, clean: Callable[[str], Cleaned]) -> Cleaned | Reject:
+    """Apply a cleaning policy to a record, or say why it is left out."""
     if not record.sequence:
         return _refuse(record, "no sequence under the title line")
     # a '>' behind a '<' is a token written out, which the cleaning policy has its own words for
@@ -18,7 +20,7 @@ def admit(record: Record, embedder: Embedder) -> Cleaned | Reject:
     if "\0" in record.id:
         return _refuse(record, "a NUL byte in the id")
     try:
-        return embedder.clean(record.sequence)
+        return clean(record.sequence)
     except RejectedSequence as rejection:
         return _refuse(record, rejection.reason)
 

@@ -139,7 +139,7 @@ def draw_sample(records: Iterable[Record], count: int, embedder: Embedder) -> Sa
         in_turn, longer = index % step == 0, length > len(longest)
         if not (in_turn or longer) or length + SPECIAL_TOKENS > DEFAULT_TOKENS_PER_BATCH:
             continue
-        admitted = admit(record, embedder)
+        admitted = admit(record, embedder.clean)
         if isinstance(admitted, Reject):
             continue
         residues = _cut(admitted.residues, embedder.spec)

@@ -99,7 +99,7 @@ def extract(
     survey = survey_fasta(fasta)
     if strict:
         for record in read_fasta(fasta):
-            admitted = admit(record, embedder)
+            admitted = admit(record, embedder.clean)
             if isinstance(admitted, Reject):
                 raise _strict_rejection(fasta, admitted)
     plan = _plan(fasta, survey, embedder, shard_size, Format(shard_format))

@@ -47,7 +47,7 @@ def _window(
     fixes: Counter[str] = Counter()
     for record in () if stands else records:
         fixes.update(record.fixes)
-        admitted = admit(record, embedder)
+        admitted = admit(record, embedder.clean)
         if isinstance(admitted, Reject):
             rejects.append(admitted)
         else:

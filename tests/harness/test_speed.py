@@ -16,6 +16,7 @@ from benchmarks import DEMO
 from embedders import RUNTIMES, Embedder, InputError, load
 from harness import provenance, speed
 from harness.cli import main
+from harness.speed.budgets import _fitting
 from tests.bundled import proteins
 
 FASTA = DEMO.parent / "data" / "proteins.faa.gz"
@@ -91,9 +92,9 @@ class _Small:
 
 def test_a_sweep_ends_at_the_first_budget_that_does_not_fit() -> None:
     small: Embedder = _Small(500)  # type: ignore[assignment]
-    assert speed._fitting(small, SEQUENCES, [100, 400, 800, 1600]) == ([100, 400], 800)
+    assert _fitting(small, SEQUENCES, [100, 400, 800, 1600]) == ([100, 400], 800)
     with pytest.raises(InputError, match="smaller budget"):
-        speed._fitting(small, SEQUENCES, [800])
+        _fitting(small, SEQUENCES, [800])
 
 
 def test_factors_multiply_to_the_total_in_both_orders(tmp_path: Path) -> None:
@@ -115,12 +116,14 @@ def test_factors_multiply_to_the_total_in_both_orders(tmp_path: Path) -> None:
 
 
 def test_runtimes_side_by_side_know_their_padding() -> None:
-    runs = {name: load("mini-candidate", runtime=name, device="cpu") for name in RUNTIMES}
-    contest, rates, ceilings = speed.side_by_side(
-        runs, [SEQUENCES], tokens_per_batch=400, rounds=2, max_warmup_rounds=0
-    )
+    runs = {
+        name: speed.Contender(load("mini-candidate", runtime=name, device="cpu"), 400)
+        for name in RUNTIMES
+    }
+    ceilings = speed.measure_ceilings(each.embedder for each in runs.values())
+    contest, rates = speed.side_by_side(runs, [SEQUENCES], ceilings, rounds=2, max_warmup_rounds=0)
     assert contest.arms == tuple(RUNTIMES)
-    assert [ceiling.dtype for ceiling in ceilings] == ["float32"]
+    assert [ceiling.dtype for ceiling in ceilings.values()] == ["float32"]
     for rate in rates:
         pads = RUNTIMES[rate.arm].pads
         assert (rate.padded_utilisation is not None) == pads
@@ -130,6 +133,7 @@ def test_runtimes_side_by_side_know_their_padding() -> None:
 def test_nothing_to_sweep_is_an_error() -> None:
     with pytest.raises(InputError, match="needs budgets and sequences"):
         speed.sweep(
+            load("mini-candidate"),
             partial(load, "mini-candidate"),
             SEQUENCES,
             [],

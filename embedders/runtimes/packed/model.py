@@ -172,7 +172,7 @@ class _Places:
 
     def _layer(self, number: int, make: _MakeLinear) -> Layer:
         prefix = f"encoder.layer.{number}."
-        for part in ("query", "key", "value"):
+        for part in ("query", "key", "value"):  # views, which would keep what they look into
             self._pair(f"{prefix}attention.self.{part}")
         return Layer(
             attention_norm=self._pair(f"{prefix}attention.LayerNorm"),
