@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
 from embedders.errors import InputError, UnknownName
+from harness.provenance import Provenance
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +201,48 @@ class Roofline:
     def ridge_flops_per_byte(self, dtype: str) -> float:
         """Return the intensity from which on the ceiling binds, and no longer the bandwidth."""
         return self.ceiling(dtype).flops_per_s / self.bandwidth.bytes_per_s
+
+
+@dataclass(frozen=True, slots=True)
+class Speedup:
+    """Paired rounds on equal inputs: baseline seconds over candidate seconds."""
+
+    baseline_s: tuple[float, ...]
+    candidate_s: tuple[float, ...]
+    ratio: float
+    lower: float
+    upper: float
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Factor:
+    """One step of a chain of arms, and how many times faster it made the run."""
+
+    factor: str
+    slow: str
+    fast: str
+    speedup: Speedup
+
+
+@dataclass(frozen=True, slots=True)
+class Attribution:
+    """The total gain of a migration as a product of factors, in two orders.
+
+    Factors are geometric means over the same rounds, so their product is the total exactly. They
+    need not commute: a runtime may gain more on the smaller model.
+    """
+
+    schema: str
+    baseline: str
+    candidate: str
+    total: Speedup
+    size_first: tuple[Factor, ...]
+    runtime_first: tuple[Factor, ...]
+    rates: tuple[Rate, ...]
+    ceilings: tuple[Ceiling, ...]
+    steady: bool
+    provenance: Provenance
 
 
 def _positive(name: str, values: Iterable[float]) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from cattrs import Converter
+from cattrs.errors import ClassValidationError, ForbiddenExtraKeysError, IterableValidationError
 
 from embedders.errors import InputError
 
@@ -59,3 +62,33 @@ def _exactly(kind: type, accepted: tuple[type, ...]) -> Callable[[object, type],
 
 def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is no JSON number")
+
+
+def problems(error: BaseException, where: str = "") -> Iterator[str]:
+    """Flatten cattrs' nested errors into sentences that each name the key."""
+    if isinstance(error, ClassValidationError | IterableValidationError):
+        grouped = error.group_exceptions()
+        for inner, note in grouped[0]:
+            part = getattr(note, "name", None)
+            part = f"[{note.index}]" if part is None and hasattr(note, "index") else part
+            yield from problems(inner, _join(where, part))
+        for inner in grouped[1]:
+            yield from problems(inner, where)
+    elif isinstance(error, ForbiddenExtraKeysError):
+        known = [item.name for item in fields(error.cl)]
+        for key in sorted(error.extra_fields):
+            near = get_close_matches(key, known, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+            yield f"unknown key {_join(where, key)!r}; {hint}"
+    elif isinstance(error, AttributeError | TypeError):
+        yield f"{where}: a table or an array is out of place here"  # in Python's words otherwise
+    elif isinstance(error, KeyError):
+        yield f"missing key {where!r}"  # cattrs' note already named the field
+    else:
+        yield f"{where}: {error}" if where else str(error)
+
+
+def _join(where: str, part: object) -> str:
+    if part is None:
+        return where
+    return f"{where}{part}" if str(part).startswith("[") or not where else f"{where}.{part}"

@@ -7,16 +7,15 @@ from dataclasses import dataclass, field
 
 from embedders import EmbedderSpec
 from harness import judge
+from harness.costs import Speedup
+from harness.evidence import Classification, Endpoint
 from harness.provenance import Provenance
 from harness.results import (
     SCHEMA,
-    Classification,
     Comparison,
-    Endpoint,
     Extraction,
     Memory,
     ParityCheck,
-    Speedup,
     Throughput,
     WidthRow,
 )

@@ -12,18 +12,11 @@ from pathlib import Path
 from classifier import recipe_named
 from embedders import Embedder, Outline, Truncation, describe
 from harness import judge, measure, provenance, report
+from harness.costs import Speedup
+from harness.evidence import Classification
 from harness.findings import Findings
 from harness.preparation import Preparation
-from harness.results import (
-    Classification,
-    Comparison,
-    Memory,
-    ParityCheck,
-    Speedup,
-    Throughput,
-    WidthRow,
-    write_comparison,
-)
+from harness.results import Comparison, Memory, ParityCheck, Throughput, WidthRow, write_comparison
 from harness.spec import ArmName, MigrationSpec, read_spec
 
 Timer = Callable[[Callable[[int], object], int, int], list[float] | None]

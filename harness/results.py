@@ -10,7 +10,6 @@ import json
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,24 +18,17 @@ from cattrs.errors import BaseValidationError
 
 from embedders import EmbedderSpec
 from embedders.errors import InputError
+from harness.costs import Attribution, Contest, MemorySplit, Roofline, Speedup
 from harness.documents import exact_types, read_json
+from harness.evidence import Classification, Decision, Detail, Endpoint, Grouping, Modality
 from harness.files import write_text_atomically
 from harness.provenance import Provenance, portable
 from harness.spec import MigrationSpec
 
-SCHEMA = "embedder-migration/comparison/1"
+SCHEMA = "embedder-migration/comparison/2"
 COMPARISON_FILE = "comparison.json"
 
 T = TypeVar("T")
-
-
-class Decision(StrEnum):
-    """How one gate, or the whole migration, came out."""
-
-    PASS = "PASS"  # noqa: S105 - a decision, no password
-    FAIL = "FAIL"
-    INCONCLUSIVE = "INCONCLUSIVE"
-    NOT_MEASURED = "not measured"
 
 
 EXIT_CODES = {Decision.PASS: 0, Decision.FAIL: 1, Decision.INCONCLUSIVE: 3}
@@ -93,18 +85,6 @@ class Throughput:
 
 
 @dataclass(frozen=True, slots=True)
-class Speedup:
-    """Paired rounds on equal inputs: baseline seconds over candidate seconds."""
-
-    baseline_s: tuple[float, ...]
-    candidate_s: tuple[float, ...]
-    ratio: float
-    lower: float
-    upper: float
-    confidence: float
-
-
-@dataclass(frozen=True, slots=True)
 class Memory:
     """Peaks of one arm in a process of its own; None where there is no GPU or no NVML.
 
@@ -133,88 +113,6 @@ class Extraction:
     rejected: int
     residues: int
     seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Metrics:
-    """Rates of one set of predictions; viral is the positive class.
-
-    ``None`` where a rate is undefined, e.g. precision when nothing was called viral: never NaN, so
-    that the record is strict JSON. ``recall`` is the sensitivity. ``tn, fp, fn, tp`` is the
-    confusion matrix at ``threshold``, from which every rate but the last three follows.
-    """
-
-    n: int
-    threshold: float
-    tn: int
-    fp: int
-    fn: int
-    tp: int
-    accuracy: float
-    precision: float | None
-    recall: float | None
-    specificity: float | None
-    f1: float | None
-    mcc: float | None
-    roc_auc: float | None
-    pr_auc: float | None
-    brier: float
-
-
-@dataclass(frozen=True, slots=True)
-class Classification:
-    """One arm on one data set at one level, out of fold.
-
-    ``level`` is ``chunk`` (each row) or ``contig`` (its most confident frame). ``mean`` is
-    the mean over seeds of each rate; ``per_seed`` holds them, in the order of ``seeds``. Every
-    rate can be recomputed from ``predictions``, a CSV beside this file, whose hash is
-    ``predictions_sha256``.
-    """
-
-    arm: str
-    dataset: str
-    level: str
-    seeds: tuple[int, ...]
-    per_seed: tuple[Metrics, ...]
-    mean: dict[str, float | None]
-    predictions: str
-    predictions_sha256: str
-
-
-@dataclass(frozen=True, slots=True)
-class NonInferiority:
-    """Candidate minus baseline on paired rows, by :func:`harness.judge.noninferiority`.
-
-    ``None`` is a figure that cannot be estimated: ``lower`` and ``upper`` with fewer than two
-    clusters, for one. ``standard_error`` is the larger of ``tango_error`` and the other two
-    together. ``decision`` is what the interval says.
-    """
-
-    difference: float | None
-    lower: float | None
-    upper: float | None
-    standard_error: float | None
-    cluster_error: float | None
-    seed_error: float | None
-    tango_error: float | None
-    degrees_of_freedom: float | None
-    rows: int
-    clusters: int
-    seeds: int
-    margin: float
-    alpha: float
-    decision: Decision
-    clusters_needed: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Both arms on one class of a data set at one level: ``sensitivity`` or ``specificity``."""
-
-    dataset: str
-    level: str
-    endpoint: str
-    paired: NonInferiority
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +156,13 @@ class Comparison:
     verdict: Verdict
     endpoints: tuple[Endpoint, ...] = ()
     unclassified: dict[str, str] = field(default_factory=dict)
+    groupings: tuple[Grouping, ...] = ()
+    details: tuple[Detail, ...] = ()
+    modalities: tuple[Modality, ...] = ()
+    contest: Contest | None = None
+    memory_splits: tuple[MemorySplit, ...] = ()
+    roofline: Roofline | None = None
+    attribution: Attribution | None = None
 
     def __post_init__(self) -> None:
         if self.schema != SCHEMA:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import math
 import tomllib
-from collections.abc import Iterator
-from dataclasses import dataclass, field, fields, replace
-from difflib import get_close_matches
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
 from cattrs import Converter
-from cattrs.errors import ClassValidationError, ForbiddenExtraKeysError, IterableValidationError
+from cattrs.errors import ClassValidationError
 
 from embedders import Truncation
 from embedders.errors import InputError
-from harness.documents import exact_types
+from harness.documents import exact_types, problems
 
 SCHEMA = 1
 
@@ -116,6 +114,39 @@ class ClassificationPlan:
             raise InputError(f"seeds must be distinct and at least one, not {list(self.seeds)}")
 
 
+class GroupSource(StrEnum):
+    """What rows may share, so that they stay on one side of every split."""
+
+    ACCESSION = "accession"
+    COLUMN = "column"
+    HOMOLOGY = "homology"
+
+
+@dataclass(frozen=True, slots=True)
+class Splits:
+    """How rows are grouped: connected components of everything listed in ``groups``.
+
+    ``column`` is a column of the table of labels. ``tool`` searches homologues: ``auto`` takes
+    MMseqs2 where it is installed, else pyhmmer. ``identity`` and ``coverage`` are the least that
+    two proteins share to count as homologues, in parts of 1. The leak report uses them as well.
+    """
+
+    groups: tuple[GroupSource, ...] = (GroupSource.ACCESSION, GroupSource.COLUMN)
+    column: str = "group"
+    tool: str = "auto"
+    identity: float = 0.3
+    coverage: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not self.groups or len(set(self.groups)) != len(self.groups):
+            raise InputError(f"splits.groups must be distinct and at least one, not {self.groups}")
+        if self.tool not in ("auto", "mmseqs", "pyhmmer"):
+            raise InputError(f"splits.tool must be auto, mmseqs or pyhmmer, not {self.tool!r}")
+        for key in ("identity", "coverage"):
+            if not 0 < getattr(self, key) <= 1:
+                raise InputError(f"{key} must be above 0 and at most 1, not {getattr(self, key)}")
+
+
 @dataclass(frozen=True, slots=True)
 class ThroughputPlan:
     """What is timed: ``rounds`` disjoint sets of ``sequences`` with like length mixes."""
@@ -171,6 +202,7 @@ class MigrationSpec:
     dna: Dna = field(default_factory=Dna)
     embedding: Embedding = field(default_factory=Embedding)
     classification: ClassificationPlan = field(default_factory=ClassificationPlan)
+    splits: Splits = field(default_factory=Splits)
 
     def __post_init__(self) -> None:
         if self.schema != SCHEMA:
@@ -232,7 +264,7 @@ def read_spec(path: Path) -> MigrationSpec:
     try:
         spec = converter.structure(document, MigrationSpec)
     except ClassValidationError as error:
-        raise SpecError(f"{path}: {'; '.join(_problems(error, ''))}") from error
+        raise SpecError(f"{path}: {'; '.join(problems(error))}") from error
     for dataset in spec.datasets:
         for file in (dataset.proteins, dataset.labels, dataset.nucleotides, dataset.dna_features):
             if file is not None and not file.exists():
@@ -256,36 +288,6 @@ def _converter(folder: Path) -> Converter:
     return converter
 
 
-def _problems(error: BaseException, where: str) -> Iterator[str]:
-    """Flatten cattrs' nested errors into sentences that each name the key."""
-    if isinstance(error, ClassValidationError | IterableValidationError):
-        grouped = error.group_exceptions()
-        for inner, note in grouped[0]:
-            part = getattr(note, "name", None)
-            part = f"[{note.index}]" if part is None and hasattr(note, "index") else part
-            yield from _problems(inner, _join(where, part))
-        for inner in grouped[1]:
-            yield from _problems(inner, where)
-    elif isinstance(error, ForbiddenExtraKeysError):
-        known = [item.name for item in fields(error.cl)]
-        for key in sorted(error.extra_fields):
-            near = get_close_matches(key, known, n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
-            yield f"unknown key {_join(where, key)!r}; {hint}"
-    elif isinstance(error, AttributeError | TypeError):
-        yield f"{where}: a table or an array is out of place here"  # in Python's words otherwise
-    elif isinstance(error, KeyError):
-        yield f"missing key {where!r}"  # cattrs' note already named the field
-    else:
-        yield f"{where}: {error}" if where else str(error)
-
-
-def _join(where: str, part: object) -> str:
-    if part is None:
-        return where
-    return f"{where}{part}" if str(part).startswith("[") or not where else f"{where}.{part}"
-
-
 __all__ = [
     "Arm",
     "ArmName",
@@ -294,8 +296,10 @@ __all__ = [
     "Dna",
     "Embedding",
     "Gates",
+    "GroupSource",
     "MigrationSpec",
     "SpecError",
+    "Splits",
     "ThroughputPlan",
     "read_spec",
 ]

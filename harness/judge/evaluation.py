@@ -11,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 
 from embedders.errors import InputError
+from harness.evidence import Classification
 from harness.judge.metrics import DEFAULT_THRESHOLD, RATES, score
 from harness.judge.predictions import Examples, Predictions
 from harness.judge.splits import TooFewGenomes, grouped_folds
-from harness.results import Classification
 
 if TYPE_CHECKING:
     from classifier import Recipe

@@ -4,18 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from harness.results import (
-    Classification,
-    Decision,
-    Endpoint,
-    Gate,
-    Memory,
-    ParityCheck,
-    Speedup,
-    Verdict,
-    WidthRow,
-    find,
-)
+from harness.costs import Speedup
+from harness.evidence import Classification, Decision, Endpoint
+from harness.results import Gate, Memory, ParityCheck, Verdict, WidthRow, find
 from harness.spec import ArmName, Gates, MigrationSpec
 
 ENDPOINTS = (("sensitivity", "recall"), ("specificity", "specificity"))

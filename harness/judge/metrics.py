@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedders.errors import InputError
-from harness.results import Metrics
+from harness.evidence import Metrics
 
 DEFAULT_THRESHOLD = 0.5
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedders.errors import InputError
-from harness.results import Decision, NonInferiority
+from harness.evidence import Decision, NonInferiority
 
 Counts = NDArray[np.int64]
 Figures = NDArray[np.floating[Any]]

@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 
 from embedders.errors import InputError
+from harness.evidence import Endpoint
 from harness.judge.evaluation import Level, levels
 from harness.judge.metrics import DEFAULT_THRESHOLD
 from harness.judge.noninferiority import noninferiority
 from harness.judge.predictions import Examples, Predictions
-from harness.results import Endpoint
 from harness.spec import Gates
 
 CLASS_OF = {"sensitivity": 1, "specificity": 0}

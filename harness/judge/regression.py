@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from embedders import InputError
+from harness.evidence import Decision
 from harness.judge.gate import ENDPOINTS
-from harness.results import Comparison, Decision, Gate, find
+from harness.results import Comparison, Gate, find
 from harness.spec import ArmName
 
 

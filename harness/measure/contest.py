@@ -10,9 +10,8 @@ from statistics import median
 import numpy as np
 
 from embedders import InputError
-from harness.costs import Contest
+from harness.costs import Contest, Speedup
 from harness.measure.clock import clock_of, time_once
-from harness.results import Speedup
 
 CONFIDENCE = 0.95
 TOLERANCE = 0.02

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 from embedders import Embedder
 from harness import measure
-from harness.costs import Ceiling, Contest, Rate
+from harness.costs import Attribution, Contest, Factor
 from harness.provenance import Provenance
-from harness.results import Speedup
 from harness.speed.contenders import Contender, measure_ceilings, side_by_side
 
 ATTRIBUTION_SCHEMA = "embedder-migration/attribution/1"
@@ -21,36 +19,6 @@ _PACKED = ("packed", "bfloat16")
 
 Loader = Callable[..., Embedder]
 """``loader(name, runtime=…, dtype=…)``, with weights, device and depth already chosen."""
-
-
-@dataclass(frozen=True, slots=True)
-class Factor:
-    """One step of a chain of arms, and how many times faster it made the run."""
-
-    factor: str
-    slow: str
-    fast: str
-    speedup: Speedup
-
-
-@dataclass(frozen=True, slots=True)
-class Attribution:
-    """The total gain of a migration as a product of factors, in two orders.
-
-    Factors are geometric means over the same rounds, so their product is the total exactly. They
-    need not commute: a runtime may gain more on the smaller model.
-    """
-
-    schema: str
-    baseline: str
-    candidate: str
-    total: Speedup
-    size_first: tuple[Factor, ...]
-    runtime_first: tuple[Factor, ...]
-    rates: tuple[Rate, ...]
-    ceilings: tuple[Ceiling, ...]
-    steady: bool
-    provenance: Provenance
 
 
 def attribute(

@@ -14,8 +14,9 @@ import pytest
 
 from harness import provenance
 from harness.cli import main
+from harness.evidence import Decision
 from harness.migration import Migration
-from harness.results import EXIT_CODES, Comparison, Decision, read_comparison
+from harness.results import EXIT_CODES, Comparison, read_comparison
 from harness.spec import ArmName
 
 ROOT = Path(__file__).parents[2]

@@ -19,9 +19,10 @@ from classifier import load as load_classifier
 from embedders import Embedder, UnsupportedChoice, WeightsError, load
 from harness import cells
 from harness.cli import main
+from harness.evidence import Decision
 from harness.features import ShardCorrupt, extract, open_folder, read_rejects, read_shard
 from harness.report import markdown
-from harness.results import Decision, Gate
+from harness.results import Gate
 from harness.spec import SpecError, read_spec
 from tests.harness.example_run import comparison
 from tests.payload import Payload

@@ -11,7 +11,8 @@ from dataclasses import replace
 import numpy as np
 
 from harness import judge
-from harness.results import Decision, Endpoint, Gate
+from harness.evidence import Decision, Endpoint
+from harness.results import Gate
 from harness.spec import Gates
 from tests.harness.example_run import SPEC, comparison
 

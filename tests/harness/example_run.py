@@ -8,19 +8,15 @@ from pathlib import Path
 
 from embedders import EmbedderSpec, Modality, WeightsIdentity
 from harness import provenance
+from harness.costs import Speedup
+from harness.evidence import Classification, Decision, Endpoint, Metrics, NonInferiority
 from harness.results import (
     SCHEMA,
-    Classification,
     Comparison,
-    Decision,
-    Endpoint,
     Extraction,
     Gate,
     Memory,
-    Metrics,
-    NonInferiority,
     ParityCheck,
-    Speedup,
     Throughput,
     Verdict,
     WidthRow,

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from benchmarks import DEMO
+from harness.costs import Speedup
 from harness.results import (
     COMPARISON_FILE,
     ResultsError,
-    Speedup,
     find,
     read_comparison,
     to_json,

@@ -17,6 +17,7 @@ from sklearn import metrics as reference
 import classifier
 from classifier import RECIPES, Recipe, TrainedClassifier
 from embedders.errors import InputError
+from harness.evidence import Classification
 from harness.judge import (
     Examples,
     Predictions,
@@ -27,7 +28,6 @@ from harness.judge import (
     summarise,
     write_predictions,
 )
-from harness.results import Classification
 
 ROWS, GROUPS, FRAMES = 240, 30, 2
 RECIPE = replace(RECIPES["fast"], max_epochs=3)

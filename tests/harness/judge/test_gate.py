@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from harness.costs import Speedup
+from harness.evidence import Classification, Decision, Endpoint, NonInferiority
 from harness.judge.gate import (
     FEWEST_CLUSTERS,
     all_gates,
@@ -14,17 +16,7 @@ from harness.judge.gate import (
     speedup_gate,
     width_gates,
 )
-from harness.results import (
-    Classification,
-    Decision,
-    Endpoint,
-    Gate,
-    Memory,
-    NonInferiority,
-    ParityCheck,
-    Speedup,
-    WidthRow,
-)
+from harness.results import Gate, Memory, ParityCheck, WidthRow
 from harness.spec import Gates
 from tests.harness.example_run import SPEC
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from sklearn import metrics as reference
 
 from embedders.errors import InputError
+from harness.evidence import Metrics
 from harness.judge.metrics import RATES, score
-from harness.results import Metrics
 
 # few distinct values, so that ties are common
 chances = st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.5000001, 0.75, 0.9, 1.0]) | st.floats(0, 1)

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from scipy import optimize, stats
 
 from embedders.errors import InputError
+from harness.evidence import Decision, NonInferiority
 from harness.judge.noninferiority import noninferiority, tango_error
-from harness.results import Decision, NonInferiority
 
 Rows = NDArray[np.bool_]
 Arms = tuple[Rows, Rows, NDArray[np.int64]]

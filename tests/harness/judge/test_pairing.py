@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from embedders.errors import InputError
+from harness.evidence import Decision
 from harness.judge import Examples, Predictions, noninferiority, paired_endpoints, summarise
-from harness.results import Decision, find
+from harness.results import find
 from harness.spec import Gates
 
 GATES = Gates(sensitivity_margin=0.05, specificity_margin=0.02)

@@ -7,8 +7,10 @@ from dataclasses import replace
 import pytest
 
 from embedders import InputError
+from harness.costs import Speedup
+from harness.evidence import Decision
 from harness.judge.regression import regression_gates
-from harness.results import Comparison, Decision, Speedup
+from harness.results import Comparison
 from harness.spec import ArmName, ClassificationPlan
 from tests.harness.example_run import classification, comparison
 

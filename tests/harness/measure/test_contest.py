@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from embedders import InputError, UnknownName
+from harness.costs import Speedup
 from harness.measure import (
     control,
     holds_one,
@@ -21,7 +22,6 @@ from harness.measure import (
     speedup_in,
     summarise_pairs,
 )
-from harness.results import Speedup
 
 Work = Callable[[int], object]
 
