@@ -1,5 +1,6 @@
 """Tables and pages from stored results."""
 
+from harness.report.conventions import suite_properties
 from harness.report.escapes import printable
 from harness.report.files import (
     new_folder,
@@ -7,6 +8,7 @@ from harness.report.files import (
     write_step_summary,
     write_tables,
 )
+from harness.report.html import html_page
 from harness.report.page import markdown
 from harness.report.plots import roofline_plot, sweep_plot
 from harness.report.tables import (
@@ -25,12 +27,14 @@ __all__ = [
     "comparison_table",
     "gate_table",
     "gates_as_table",
+    "html_page",
     "markdown",
     "new_folder",
     "plain_table",
     "printable",
     "roofline_plot",
     "rows",
+    "suite_properties",
     "sweep_plot",
     "terminal_summary",
     "to_csv",

@@ -7,13 +7,16 @@ from pathlib import Path
 
 from embedders.errors import InputError
 from harness.files import write_text_atomically
+from harness.report.conventions import SUMMARY_BYTES, fitting_summary, write_conventions
 from harness.report.escapes import printable
+from harness.report.html import html_page
 from harness.report.page import markdown
 from harness.report.tables import ROUNDING_NOTE, comparison_table, gate_table, to_csv, verdict_line
 from harness.results import COMPARISON_FILE, Comparison
 
 CSV_FILE = "comparison.csv"
 REPORT_FILE = "report.md"
+PAGE_FILE = "report.html"
 BENCHMARK_FILE = "benchmark.json"
 
 
@@ -42,9 +45,11 @@ def new_folder(parent: Path, name: str) -> Path:
 
 
 def write_tables(comparison: Comparison, folder: Path) -> None:
-    """Write ``comparison.csv`` and ``report.md`` beside ``comparison.json``."""
+    """Write CSV, Markdown, HTML and the folder ``ci`` beside ``comparison.json``."""
     write_text_atomically(folder / CSV_FILE, to_csv(comparison))
     write_text_atomically(folder / REPORT_FILE, markdown(comparison))
+    write_text_atomically(folder / PAGE_FILE, html_page(comparison))
+    write_conventions(comparison, folder)
 
 
 def terminal_summary(comparison: Comparison, folder: Path) -> str:
@@ -52,7 +57,7 @@ def terminal_summary(comparison: Comparison, folder: Path) -> str:
 
     Text from outside is made printable: no control character of it reaches the terminal.
     """
-    names = (COMPARISON_FILE, CSV_FILE, REPORT_FILE, BENCHMARK_FILE)
+    names = (COMPARISON_FILE, CSV_FILE, REPORT_FILE, PAGE_FILE, BENCHMARK_FILE)
     files = [folder / name for name in names if (folder / name).exists()]
     return "\n\n".join(
         [
@@ -67,8 +72,11 @@ def terminal_summary(comparison: Comparison, folder: Path) -> str:
 
 
 def write_step_summary(comparison: Comparison) -> None:
-    """Append the report to ``$GITHUB_STEP_SUMMARY`` where a CI system has set it."""
+    """Append the report to ``$GITHUB_STEP_SUMMARY`` where a CI system has set it.
+
+    It is cut where the whole summary would be too large to be shown at all.
+    """
     target = os.environ.get("GITHUB_STEP_SUMMARY")
     if target:
-        with Path(target).open("a", encoding="utf-8") as stream:
-            stream.write(markdown(comparison))
+        with Path(target).open("ab") as stream:
+            stream.write(fitting_summary(markdown(comparison), SUMMARY_BYTES - stream.tell()))

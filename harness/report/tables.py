@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass, fields
-from statistics import geometric_mean
+from statistics import fmean, geometric_mean
 
 from tabulate import tabulate
 
 from harness.cells import line
+from harness.costs import Speedup
+from harness.evidence import Classification
 from harness.report.escapes import MARKDOWN, cell, escaped, printable
-from harness.results import Comparison, Gate, find
+from harness.report.numerals import plain
+from harness.results import Comparison, Gate, Throughput, find
 from harness.spec import ArmName
 
-NOT_MEASURED = "not measured"
 ROUNDING_NOTE = "Changes are computed before rounding."
 SHOWN_METRICS = (
     ("accuracy", "accuracy"),
@@ -72,7 +74,7 @@ def comparison_table(comparison: Comparison, style: str) -> str:
     names = [
         "",
         "",
-        *(cell(_arm_title(comparison, arm), style) for arm in ArmName),
+        *(cell(arm_title(comparison, arm), style) for arm in ArmName),
         "",
     ]
     lines = [names]
@@ -85,9 +87,9 @@ def comparison_table(comparison: Comparison, style: str) -> str:
             [
                 row.quantity,
                 row.unit,
-                _figure(row.baseline),
-                _figure(row.candidate),
-                _change(row),
+                plain(row.baseline),
+                plain(row.candidate),
+                shown_change(row),
             ]
         )
     return tabulate(lines, headers=header, tablefmt=style, disable_numparse=True)
@@ -108,15 +110,68 @@ def gates_as_table(gates: Sequence[Gate], style: str) -> str:
     )
 
 
-def plain_table(lines: Sequence[Sequence[str]], headers: Sequence[str]) -> str:
-    """Return lines of text as a table for a terminal."""
+def plain_table(
+    lines: Sequence[Sequence[str]],
+    headers: Sequence[str],
+    *,
+    widths: Sequence[int | None] | None = None,
+) -> str:
+    """Return lines of text as a table for a terminal.
+
+    ``widths``: most characters of each column, longer cells are wrapped; None: as many as it takes.
+    """
     shown = [list(map(printable, cells)) for cells in lines]
-    return tabulate(shown, headers=headers, tablefmt="simple", disable_numparse=True)
+    return tabulate(
+        shown,
+        headers=headers,
+        tablefmt="simple",
+        disable_numparse=True,
+        maxcolwidths=None if widths is None else list(widths),
+    )
 
 
 def verdict_line(comparison: Comparison) -> str:
     """Return the verdict and its reason in one line; both as they are stored, not escaped."""
     return f"Verdict: {comparison.verdict.decision} - {comparison.verdict.reason}"
+
+
+def arm_title(comparison: Comparison, arm: ArmName) -> str:
+    """Return what an arm is, in one line; empty if it was not loaded."""
+    spec = comparison.arms.get(arm)
+    return "" if spec is None else f"{spec.name}, {spec.runtime}, {spec.dtype}"
+
+
+def shown_change(row: Row) -> str:
+    """Return the change of a row as text, with its interval if it has one."""
+    if row.change is None:
+        return ""
+    if row.kind == "difference":
+        return f"{row.change:+.3f}"
+    interval = "" if row.lower is None else f" [{row.lower:.2f}, {row.upper:.2f}] faster"
+    return f"{row.change:.2f}×{interval}"
+
+
+def slowest_and_fastest(arm: Throughput) -> tuple[float, float]:
+    """Return the residues per second of the slowest and of the fastest timed round."""
+    rates = [
+        residues / seconds
+        for residues, seconds in zip(arm.residues_per_round, arm.seconds, strict=True)
+    ]
+    return min(rates), max(rates)
+
+
+def round_ratios(speedup: Speedup) -> tuple[float, ...]:
+    """Return how many times faster the candidate was in each paired round."""
+    pairs = zip(speedup.baseline_s, speedup.candidate_s, strict=True)
+    return tuple(before / after for before, after in pairs)
+
+
+def mean_confusion(found: Classification) -> dict[str, float]:
+    """Return the confusion matrix ``tp, fn, tn, fp`` of one arm, mean over its seeds."""
+    return {
+        key: fmean(getattr(seed, key) for seed in found.per_seed)
+        for key in ("tp", "fn", "tn", "fp")
+    }
 
 
 def _width_rows(comparison: Comparison) -> Iterator[Row]:
@@ -138,6 +193,10 @@ def _speed_rows(comparison: Comparison) -> Iterator[Row]:
     for quantity in ("residues", "sequences"):
         values = [None if arm is None else float(getattr(arm, f"{quantity}_per_s")) for arm in arms]
         yield _ratio_row("Speed", "throughput, median round", f"{quantity}/s", *values)
+    spreads = [None if arm is None else slowest_and_fastest(arm) for arm in arms]
+    for place, quantity in enumerate(("slowest", "fastest")):
+        values = [None if spread is None else spread[place] for spread in spreads]
+        yield _ratio_row("Speed", f"throughput, {quantity} round", "residues/s", *values)
     paired = comparison.speedup
     yield Row(
         section="Speed",
@@ -194,35 +253,6 @@ def _ratio_row(
 
 def _scaled(value: float | None, divisor: float) -> float | None:
     return None if value is None else value / divisor
-
-
-def _arm_title(comparison: Comparison, arm: ArmName) -> str:
-    spec = comparison.arms.get(arm)
-    return "" if spec is None else f"{spec.name}, {spec.runtime}, {spec.dtype}"
-
-
-def _figure(value: float | None) -> str:
-    if value is None:
-        return NOT_MEASURED
-    magnitude = abs(value)
-    if value == int(value) and magnitude < 1e6:
-        return f"{int(value):,}"
-    return (
-        f"{value:,.0f}"
-        if magnitude >= 1000
-        else f"{value:.1f}"
-        if magnitude >= 10
-        else f"{value:.3f}"
-    )
-
-
-def _change(row: Row) -> str:
-    if row.change is None:
-        return ""
-    if row.kind == "difference":
-        return f"{row.change:+.3f}"
-    interval = "" if row.lower is None else f" [{row.lower:.2f}, {row.upper:.2f}] faster"
-    return f"{row.change:.2f}×{interval}"
 
 
 def _strong(text: str, style: str) -> str:

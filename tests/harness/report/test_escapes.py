@@ -16,6 +16,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from harness.cells import unguard
+from harness.costs import Contest
 from harness.report import escapes as module
 from harness.report import (
     gates_as_table,
@@ -29,10 +30,11 @@ from harness.report import (
 )
 from harness.report.escapes import code, escaped
 from harness.results import Comparison
-from harness.spec import Dataset, ThroughputPlan
+from harness.spec import Dataset, Splits, ThroughputPlan
 from tests.harness.example_run import comparison
 
 SCRIPT = "<script>alert(1)</script>"
+OWN_TAG = re.compile(r"</?(?:details|summary)>")
 CODE_SPAN = re.compile(r"(?<!`)`[^`]+`(?!`)")
 
 texts = st.text(
@@ -46,7 +48,7 @@ def told(record: object, text: str) -> object:
     """Return a record with every text in it replaced, arms and levels too."""
     changed = record
     match record:
-        case Enum() | Dataset() | ThroughputPlan():
+        case Enum() | Dataset() | ThroughputPlan() | Splits() | Contest():
             pass  # a decision is one of ours, and a data set's name is checked when it is read
         case str():
             changed = text
@@ -92,6 +94,8 @@ def test_examples_are_true() -> None:
 def test_no_text_leaves_its_place_in_the_report(text: str) -> None:
     page = markdown(hostile(text))
     outside = CODE_SPAN.sub("", page)
+    assert OWN_TAG.findall(outside) == OWN_TAG.findall(markdown(hostile("text")))
+    outside = OWN_TAG.sub("", outside)
     assert "<" not in outside
     assert "`" not in outside
     assert "\\" not in outside
