@@ -13,12 +13,13 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from benchmarks import DEMO
 from embedders import InputError
 from harness.migration import Migration
-from harness.report import printable, terminal_summary, write_step_summary
+from harness.report import printable, suite_properties, terminal_summary, write_step_summary
 from harness.results import EXIT_CODES, Comparison, to_json
 from harness.spec import ArmName
 
 MIGRATION = pytest.StashKey[Migration]()
 COMPARISON = pytest.StashKey[Comparison]()
+RECORD = pytest.StashKey[Callable[[str, object], None]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -51,6 +52,14 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[MIGRATION] = migration
     if config.option.benchmark_json is None:
         config.option.benchmark_json = migration.folder / "benchmark.json"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _junit_properties(
+    pytestconfig: pytest.Config, record_testsuite_property: Callable[[str, object], None]
+) -> None:
+    """Keep what writes into ``--junit-xml``: properties of the suite, as xunit2 has no others."""
+    pytestconfig.stash[RECORD] = record_testsuite_property
 
 
 @pytest.fixture(scope="session")
@@ -109,15 +118,20 @@ def pytest_benchmark_update_json(
 
 @pytest.hookimpl(wrapper=True)
 def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
-    """Decide: the verdict is the exit code unless the suite itself went wrong."""
-    yield
+    """Decide: the verdict is the exit code unless the suite itself went wrong.
+
+    The decision comes before ``--junit-xml`` is written, which tells of it too.
+    """
     config = session.config
-    if config.option.collectonly or session.testscollected == 0:
-        return
-    comparison = config.stash[MIGRATION].conclude()
-    config.stash[COMPARISON] = comparison
-    if session.exitstatus == pytest.ExitCode.OK:
-        session.exitstatus = EXIT_CODES[comparison.verdict.decision]
+    if not config.option.collectonly and session.testscollected:
+        comparison = config.stash[MIGRATION].conclude()
+        config.stash[COMPARISON] = comparison
+        if RECORD in config.stash:
+            for name, value in suite_properties(comparison, config.stash[MIGRATION].folder):
+                config.stash[RECORD](name, value)
+    yield
+    if COMPARISON in config.stash and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = EXIT_CODES[config.stash[COMPARISON].verdict.decision]
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

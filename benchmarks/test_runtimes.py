@@ -27,14 +27,14 @@ def test_runtimes_side_by_side(migration: Migration, benchmark: BenchmarkFixture
     plan = migration.spec.candidate
     arms = {
         f"{runtime} {dtype}": speed.Contender(
-            migration.in_runtime(ArmName.CANDIDATE, runtime, dtype),
+            migration.arms.in_runtime(ArmName.CANDIDATE, runtime, dtype),
             plan.tokens_per_batch,
             plan.layers,
         )
         for runtime in RUNTIMES
         for dtype in DTYPES
     }
-    inputs = [each[:: max(1, len(each) // SEQUENCES)] for each in migration.rounds()]
+    inputs = [each[:: max(1, len(each) // SEQUENCES)] for each in migration.arms.rounds()]
 
     ceilings = speed.measure_ceilings(each.embedder for each in arms.values())
 

@@ -11,7 +11,7 @@ from harness.spec import ArmName
 def test_merged_width_is_dna_plus_protein(migration: Migration, arm: ArmName) -> None:
     row = migration.widths(arm)
     assert row.merged == row.dna + row.protein
-    assert row.protein == migration.outline(arm).width
+    assert row.protein == migration.arms.outline(arm).width
 
 
 @pytest.mark.parametrize(("dna", "before", "after"), [(384, 2944, 1664), (768, 3328, 2048)])

@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
 from embedders.errors import InputError, UnknownName
-from harness.provenance import Provenance
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +232,6 @@ class Attribution:
     need not commute: a runtime may gain more on the smaller model.
     """
 
-    schema: str
     baseline: str
     candidate: str
     total: Speedup
@@ -242,7 +240,6 @@ class Attribution:
     rates: tuple[Rate, ...]
     ceilings: tuple[Ceiling, ...]
     steady: bool
-    provenance: Provenance
 
 
 def _positive(name: str, values: Iterable[float]) -> None:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from embedders import EmbedderSpec
 from harness import judge
-from harness.costs import Speedup
-from harness.evidence import Classification, Endpoint
+from harness.costs import Attribution, Contest, MemorySplit, Rate, Roofline, Speedup
+from harness.evidence import Classification, Detail, Endpoint, Grouping, Modality
 from harness.provenance import Provenance
 from harness.results import (
     SCHEMA,
@@ -24,20 +24,28 @@ from harness.spec import ArmName, MigrationSpec
 
 @dataclass(slots=True)
 class Findings:
-    """Results by arm (widths also by architecture and DNA width), as far as they were measured.
+    """Results by arm or data set (widths also by architecture), as far as they were measured.
 
     ``unclassified``: the reason why a data set could not be cut into folds.
     """
 
     widths: dict[tuple[str, int], WidthRow] = field(default_factory=dict)
-    parity: dict[ArmName, tuple[ParityCheck, ...]] = field(default_factory=dict)
+    parity: dict[str, tuple[ParityCheck, ...]] = field(default_factory=dict)
     throughput: dict[ArmName, Throughput] = field(default_factory=dict)
     speedup: Speedup | None = None
+    contest: Contest | None = None
+    rates: tuple[Rate, ...] = ()
+    roofline: Roofline | None = None
+    attribution: Attribution | None = None
     memory: dict[ArmName, Memory] = field(default_factory=dict)
+    memory_splits: dict[ArmName, MemorySplit] = field(default_factory=dict)
     classification: dict[tuple[str, ArmName], tuple[Classification, ...]] = field(
         default_factory=dict
     )
     endpoints: dict[str, tuple[Endpoint, ...]] = field(default_factory=dict)
+    groupings: dict[str, Grouping] = field(default_factory=dict)
+    details: dict[str, tuple[Detail, ...]] = field(default_factory=dict)
+    modalities: dict[str, tuple[Modality, ...]] = field(default_factory=dict)
     unclassified: dict[str, str] = field(default_factory=dict)
 
     def compare(
@@ -82,4 +90,12 @@ class Findings:
             verdict=judge.decide(gates),
             endpoints=endpoints,
             unclassified=dict(self.unclassified),
+            groupings=tuple(self.groupings.values()),
+            details=tuple(one for both in self.details.values() for one in both),
+            modalities=tuple(one for each in self.modalities.values() for one in each),
+            contest=self.contest,
+            rates=self.rates,
+            memory_splits=tuple(self.memory_splits.values()),
+            roofline=self.roofline,
+            attribution=self.attribution,
         )

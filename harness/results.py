@@ -18,7 +18,7 @@ from cattrs.errors import BaseValidationError
 
 from embedders import EmbedderSpec
 from embedders.errors import InputError
-from harness.costs import Attribution, Contest, MemorySplit, Roofline, Speedup
+from harness.costs import Attribution, Contest, MemorySplit, Rate, Roofline, Speedup
 from harness.documents import exact_types, read_json
 from harness.evidence import Classification, Decision, Detail, Endpoint, Grouping, Modality
 from harness.files import write_text_atomically
@@ -27,6 +27,8 @@ from harness.spec import MigrationSpec
 
 SCHEMA = "embedder-migration/comparison/2"
 COMPARISON_FILE = "comparison.json"
+BOTH_ARMS = "both arms"
+"""Whose a parity check is that compares the arms with each other."""
 
 T = TypeVar("T")
 
@@ -160,6 +162,7 @@ class Comparison:
     details: tuple[Detail, ...] = ()
     modalities: tuple[Modality, ...] = ()
     contest: Contest | None = None
+    rates: tuple[Rate, ...] = ()
     memory_splits: tuple[MemorySplit, ...] = ()
     roofline: Roofline | None = None
     attribution: Attribution | None = None

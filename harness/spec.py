@@ -102,16 +102,22 @@ class Embedding:
 
 @dataclass(frozen=True, slots=True)
 class ClassificationPlan:
-    """How both arms' classifiers are retrained: identical folds, seeds and recipe."""
+    """How both arms' classifiers are retrained: identical folds, seeds and recipe.
+
+    ``modality_seeds``: on so many of the seeds, classifiers are also trained on the DNA half and on
+    the protein half alone; 0 leaves it out.
+    """
 
     recipe: str = "fast"
     folds: int = 5
-    seeds: tuple[int, ...] = (0, 1, 2)
+    seeds: tuple[int, ...] = tuple(range(10))
+    modality_seeds: int = 3
 
     def __post_init__(self) -> None:
         _at_least("folds", self.folds, 2)
         if not self.seeds or len(set(self.seeds)) != len(self.seeds):
             raise InputError(f"seeds must be distinct and at least one, not {list(self.seeds)}")
+        _at_least("modality_seeds", self.modality_seeds, 0)
 
 
 class GroupSource(StrEnum):
@@ -149,16 +155,23 @@ class Splits:
 
 @dataclass(frozen=True, slots=True)
 class ThroughputPlan:
-    """What is timed: ``rounds`` disjoint sets of ``sequences`` with like length mixes."""
+    """What is timed: ``rounds`` disjoint sets of ``sequences`` with like length mixes.
+
+    ``warmup_rounds`` is the most that go before the paired rounds. ``attribution_rounds``: of up to
+    six models at once, to tell what the gain is made of; 0 leaves it out.
+    """
 
     dataset: str
     sequences: int = 96
     rounds: int = 6
     warmup_rounds: int = 1
+    attribution_rounds: int = 0
 
     def __post_init__(self) -> None:
         _at_least("sequences", self.sequences, 1)
         _at_least("rounds", self.rounds, 2)
+        if self.attribution_rounds == 1:
+            raise InputError("attribution_rounds must be 0 or at least 2: one has no spread")
         _at_least("warmup_rounds", self.warmup_rounds, 1)
 
 

@@ -22,7 +22,10 @@ from harness.results import to_json
 SAMPLE_SEQUENCES = 20_000
 DISTINCT_ROUNDS = 8
 """At most so many different inputs; further rounds repeat them, the same for every arm."""
+ATTRIBUTION_SCHEMA = "embedder-migration/attribution/1"
 
+_DEPLOYED = ("fair-esm", "float32")
+_FASTEST = ("packed", "bfloat16")
 
 _Value = str | float | None
 
@@ -81,17 +84,25 @@ def sweep(options: argparse.Namespace) -> int:
 def attribute(options: argparse.Namespace) -> int:
     """Split the gain of a migration into size, dtype and runtime."""
     folder = _new(options.output)
-    loader = partial(load, weights=options.weights, device=options.device, layers=options.layers)
     inputs = _inputs(options.fasta, options.sequences, rounds=DISTINCT_ROUNDS)
+
+    def contender(cell: speed.Cell) -> speed.Contender:
+        embedder = load(
+            cell.name,
+            runtime=cell.runtime,
+            dtype=cell.dtype,
+            weights=options.weights,
+            device=options.device,
+            layers=options.layers,
+        )
+        return speed.Contender(embedder, options.tokens_per_batch, options.layers)
+
     found = speed.attribute(
-        loader,
-        options.baseline,
-        options.candidate,
+        contender,
+        speed.Cell("baseline", options.baseline, *_DEPLOYED),
+        speed.Cell("candidate", options.candidate, *_FASTEST),
         inputs,
-        tokens_per_batch=options.tokens_per_batch,
         rounds=options.rounds,
-        layers=options.layers,
-        provenance=_provenance(options.fasta),
     )
     rows: list[dict[str, _Value]] = [
         {
@@ -109,7 +120,12 @@ def attribute(options: argparse.Namespace) -> int:
         )
         for each in chain
     ]
-    write_text_atomically(folder / "attribution.json", to_json(found))
+    document = {
+        "schema": ATTRIBUTION_SCHEMA,
+        **asdict(found),
+        "provenance": asdict(_provenance(options.fasta)),
+    }
+    write_text_atomically(folder / "attribution.json", to_json(document))
     write_text_atomically(folder / "attribution.csv", cells.table(rows))
     print(_table(rows))
     for order, chain in (("size", found.size_first), ("runtime", found.runtime_first)):

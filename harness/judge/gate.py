@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from harness.costs import Speedup
-from harness.evidence import Classification, Decision, Endpoint
-from harness.results import Gate, Memory, ParityCheck, Verdict, WidthRow, find
+from harness.evidence import Classification, Decision, Endpoint, NonInferiority
+from harness.results import BOTH_ARMS, Gate, Memory, ParityCheck, Verdict, WidthRow, find
 from harness.spec import ArmName, Gates, MigrationSpec
 
 ENDPOINTS = (("sensitivity", "recall"), ("specificity", "specificity"))
@@ -17,6 +17,9 @@ FEWEST_CLUSTERS = 6
 chance alone they do so with probability 2⁻ᴷ: above the one-sided 2.5% for K of 5 and fewer, so that
 no method that trusts in genomes alone could tell. Student's t would, by trusting in a bell shape
 that nobody can check on 5 values."""
+
+SEEDS_OF_A_DECISION = 10
+"""Retrainings that a decision should rest on (Bouthillier et al. 2021); fewer are said so."""
 
 
 def all_gates(
@@ -64,9 +67,10 @@ def endpoint_gates(
 ) -> list[Gate]:
     """Ask of each endpoint whether the candidate lost more than the margin.
 
-    The difference is candidate minus baseline, of means over seeds. The point estimate decides;
-    the interval beside it says how far chance alone could have moved it. An arm without
-    predictions has no pairs and is not measured; too few genomes are inconclusive.
+    The difference is candidate minus baseline, of means over seeds, and its whole interval
+    decides: above the margin passes, below fails, across it is inconclusive. All endpoints must
+    pass, so that no correction for their number is due (Berger 1982: an intersection-union test).
+    An arm without predictions has no pairs and is not measured; too few genomes are inconclusive.
     """
     lines = []
     for level in levels:
@@ -89,21 +93,37 @@ def _endpoint_gate(name: str, before: float, after: float, record: Endpoint, mar
     found = f"{before:.3f} → {after:.3f}, {difference:+.3f}"
     if paired.lower is not None and paired.upper is not None:
         found += f" [{paired.lower:+.3f}, {paired.upper:+.3f}]"
-    if paired.clusters < FEWEST_CLUSTERS:
-        decision = Decision.INCONCLUSIVE
-        asked = f"{paired.clusters} group(s) of this class, at least {FEWEST_CLUSTERS} are needed"
-    else:
-        decision = Decision.PASS if difference >= -margin else Decision.FAIL
-        asked = f"at most {margin:.3f} may be lost"
+    few = paired.clusters < FEWEST_CLUSTERS
     return Gate(
         name=name,
         limit=-margin,
         value=difference,
         lower=paired.lower,
         upper=paired.upper,
-        decision=decision,
-        reason=f"{found}; {asked}",
+        decision=Decision.INCONCLUSIVE if few else paired.decision,
+        reason=f"{found}; {_endpoint_reason(paired)}",
     )
+
+
+def _endpoint_reason(paired: NonInferiority) -> str:
+    """Say in words what the interval means, and what would help where it decides nothing."""
+    lost = f"{paired.margin:.3f}"
+    if paired.clusters < FEWEST_CLUSTERS:
+        return f"{paired.clusters} group(s) of this class, at least {FEWEST_CLUSTERS} are needed"
+    if paired.seeds < 2:
+        return "one retraining seed has no spread: give at least 2, better 10"
+    few = ""
+    if paired.seeds < SEEDS_OF_A_DECISION:
+        few = f" ({paired.seeds} retraining seeds; a decision should have {SEEDS_OF_A_DECISION})"
+    if paired.decision is Decision.PASS:
+        return f"at most {lost} may be lost, and the whole interval keeps that{few}"
+    if paired.decision is Decision.FAIL:
+        return f"at most {lost} may be lost, and the whole interval is beyond that{few}"
+    if paired.clusters_needed is None:
+        help_ = "no number of groups would decide this, more retraining seeds may"
+    else:
+        help_ = f"{paired.clusters} groups, some {paired.clusters_needed:,} would decide it"
+    return f"at most {lost} may be lost, and the interval is on both sides of that: {help_}{few}"
 
 
 def undecided_gates(
@@ -199,9 +219,9 @@ def width_gates(rows: Sequence[WidthRow]) -> list[Gate]:
 
 
 def parity_gates(checks: Sequence[ParityCheck]) -> list[Gate]:
-    """Turn each parity check into a gate; an arm without any is not measured."""
+    """Turn each parity check into a gate; an arm, or the pair, without any is not measured."""
     lines = []
-    for arm in ArmName:
+    for arm in (*ArmName, BOTH_ARMS):
         own = [check for check in checks if check.arm == arm]
         if not own:
             lines.append(_not_measured(f"{arm}: parity", None))

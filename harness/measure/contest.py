@@ -124,39 +124,6 @@ def holds_one(speedup: Speedup) -> bool:
     return speedup.lower <= 1 <= speedup.upper
 
 
-def paired_speedup(
-    baseline: Callable[[int], object],
-    candidate: Callable[[int], object],
-    *,
-    rounds: int,
-    warmup_rounds: int,
-    device: str,
-) -> Speedup:
-    """Compare two arms in one contest; see :func:`interleave`, which also tells if it was steady.
-
-    Parameters
-    ----------
-    baseline, candidate
-        Called with the round's number, warm-up rounds first.
-    rounds
-        Pairs that count, at least 2.
-    warmup_rounds
-        At most so many; fewer if both arms are steady before.
-
-    Returns
-    -------
-    Speedup
-        Ratios baseline seconds / candidate seconds, geometric mean and 95% interval.
-    """
-    contest = interleave(
-        {"baseline": baseline, "candidate": candidate},
-        rounds=rounds,
-        device=device,
-        max_warmup_rounds=warmup_rounds,
-    )
-    return speedup_in(contest, "baseline", "candidate")
-
-
 def summarise_pairs(pairs: Sequence[tuple[float, float]]) -> Speedup:
     """Summarise paired seconds ``(baseline, candidate)`` into a speed-up with its interval.
 

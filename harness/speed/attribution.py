@@ -2,80 +2,79 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from embedders import Embedder
 from harness import measure
 from harness.costs import Attribution, Contest, Factor
-from harness.provenance import Provenance
 from harness.speed.contenders import Contender, measure_ceilings, side_by_side
 
-ATTRIBUTION_SCHEMA = "embedder-migration/attribution/1"
 
-_DEPLOYED = ("fair-esm", "float32")
-_HALVED = ("fair-esm", "bfloat16")
-_PACKED = ("packed", "bfloat16")
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A checkpoint in a runtime and a dtype; ``key`` says whose weights, e.g. which arm's."""
 
-Loader = Callable[..., Embedder]
-"""``loader(name, runtime=…, dtype=…)``, with weights, device and depth already chosen."""
+    key: str
+    name: str
+    runtime: str
+    dtype: str
+
+    @classmethod
+    def of(cls, key: str, embedder: Embedder) -> Cell:
+        """Describe an embedder that is loaded."""
+        return cls(key, embedder.spec.name, embedder.spec.runtime, embedder.spec.dtype)
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.runtime} {self.dtype}"
 
 
 def attribute(
-    loader: Loader,
-    baseline: str,
-    candidate: str,
+    load: Callable[[Cell], Contender],
+    slow: Cell,
+    fast: Cell,
     inputs: Sequence[Sequence[str]],
     *,
-    tokens_per_batch: int,
     rounds: int,
-    layers: int | None,
-    provenance: Provenance,
 ) -> Attribution:
-    """Split the gain from the deployed baseline to the packed candidate into its factors.
+    """Split the gain from one cell to another into its factors.
 
-    ``baseline`` on fair-esm in float32 against ``candidate`` on packed in bfloat16; in between one
-    thing changes at a time. All six models are resident at once.
+    In between one thing changes at a time: checkpoint, dtype, runtime; what is the same in both
+    cells is no factor. All models, six at most, are resident at once.
+
+    Parameters
+    ----------
+    load
+        Loads one cell.
+    slow, fast
+        Where the migration starts and where it ends.
+    inputs
+        ``inputs[i]`` is round ``i``; where there are fewer than rounds, they come again.
+    rounds
+        That count, at least 2.
     """
-    size_first = [
-        (baseline, *_DEPLOYED),
-        (candidate, *_DEPLOYED),
-        (candidate, *_HALVED),
-        (candidate, *_PACKED),
-    ]
-    runtime_first = [
-        (baseline, *_DEPLOYED),
-        (baseline, *_HALVED),
-        (baseline, *_PACKED),
-        (candidate, *_PACKED),
-    ]
-    arms = {" ".join(arm): arm for arm in (*size_first, *runtime_first)}
-    contenders = {
-        title: Contender(loader(name, runtime=how, dtype=number), tokens_per_batch, layers)
-        for title, (name, how, number) in arms.items()
-    }
+    size_first = [slow, replace(slow, key=fast.key, name=fast.name)]
+    size_first += [replace(size_first[-1], dtype=fast.dtype), fast]
+    runtime_first = [slow, replace(slow, dtype=fast.dtype)]
+    runtime_first += [replace(runtime_first[-1], runtime=fast.runtime), fast]
+    arms = {str(cell): cell for cell in (*size_first, *runtime_first)}
+    contenders = {title: load(cell) for title, cell in arms.items()}
     ceilings = measure_ceilings(each.embedder for each in contenders.values())
     contest, rates = side_by_side(contenders, inputs, ceilings, rounds=rounds, max_warmup_rounds=4)
-    first, last = " ".join(size_first[0]), " ".join(size_first[-1])
     return Attribution(
-        schema=ATTRIBUTION_SCHEMA,
-        baseline=baseline,
-        candidate=candidate,
-        total=measure.speedup_in(contest, first, last),
-        size_first=_factors(contest, ("size", "dtype", "runtime"), size_first),
-        runtime_first=_factors(contest, ("dtype", "runtime", "size"), runtime_first),
+        baseline=slow.name,
+        candidate=fast.name,
+        total=measure.speedup_in(contest, str(slow), str(fast)),
+        size_first=tuple(_factors(contest, ("size", "dtype", "runtime"), size_first)),
+        runtime_first=tuple(_factors(contest, ("dtype", "runtime", "size"), runtime_first)),
         rates=rates,
         ceilings=tuple(ceilings.values()),
         steady=contest.steady,
-        provenance=provenance,
     )
 
 
-def _factors(
-    contest: Contest, names: Sequence[str], chain: Sequence[tuple[str, ...]]
-) -> tuple[Factor, ...]:
-    titles = [" ".join(arm) for arm in chain]
-    return tuple(
-        Factor(name, slow, fast, measure.speedup_in(contest, slow, fast))
-        for name, (slow, fast) in zip(names, pairwise(titles), strict=True)
-    )
+def _factors(contest: Contest, names: Sequence[str], chain: Sequence[Cell]) -> Iterator[Factor]:
+    for name, (slow, fast) in zip(names, pairwise(map(str, chain)), strict=True):
+        if slow != fast:
+            yield Factor(name, slow, fast, measure.speedup_in(contest, slow, fast))

@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
+
+import torch
 
 from embedders import Embedder, checkpoint
 from embedders.batching import plan_batches
 from harness import measure
-from harness.costs import Ceiling, Contest, Rate
+from harness.costs import Ceiling, Contest, Rate, Roofline
 
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """One arm of a contest; ``layers`` is its depth where it was cut."""
+    """One arm of a contest; ``layers`` is its depth where it was cut.
+
+    ``latest`` holds what the last call of :meth:`embed` gave, so that a contest's outputs can be
+    looked at afterwards.
+    """
 
     embedder: Embedder
     tokens_per_batch: int
     layers: int | None = None
+    latest: list[torch.Tensor] = field(default_factory=list, compare=False, repr=False)
 
     def embed(self, inputs: Sequence[Sequence[str]], number: int) -> object:
         """Embed the input of a round; where there are fewer inputs, they come again."""
-        return self.embedder.embed(
-            inputs[number % len(inputs)], tokens_per_batch=self.tokens_per_batch
-        )
+        self.latest[:] = [
+            self.embedder.embed(
+                inputs[number % len(inputs)], tokens_per_batch=self.tokens_per_batch
+            )
+        ]
+        return self.latest[0]
 
 
 def side_by_side(
@@ -57,6 +67,35 @@ def side_by_side(
         for name, arm in arms.items()
     )
     return contest, rates
+
+
+def roofline(
+    arms: Mapping[str, Contender],
+    sequences: Sequence[str],
+    rates: Sequence[Rate],
+    ceilings: Mapping[str, Ceiling],
+) -> Roofline:
+    """Place arms that contended under the ceilings of their device.
+
+    Parameters
+    ----------
+    sequences
+        A round like those that were timed; it decides how intense the work is.
+    rates
+        Of :func:`side_by_side`, one for each arm.
+    """
+    residues = [len(each) for each in sequences]
+    points = []
+    for each in rates:
+        arm = arms[each.arm]
+        spec = arm.embedder.spec
+        cut = [min(count, spec.window_residues) for count in residues]
+        plan = plan_batches(cut, arm.tokens_per_batch, pads=spec.pads)
+        batches = [[cut[row] for row in batch] for batch in plan]
+        architecture = checkpoint(spec.name).architecture(arm.layers)
+        points.append(measure.roofline_point(each, architecture, batches, spec.dtype))
+    device = next(iter(arms.values())).embedder.spec.device
+    return Roofline(tuple(ceilings.values()), measure.bandwidth_ceiling(device), tuple(points))
 
 
 def measure_ceilings(embedders: Iterable[Embedder]) -> dict[str, Ceiling]:

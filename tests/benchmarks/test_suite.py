@@ -48,7 +48,7 @@ def small_spec(source: Path, folder: Path) -> Path:
         (r'proteins = ".*"', 'proteins = "p.faa"'),
         (r'nucleotides = ".*"', 'nucleotides = "n.fna"'),
         (r'labels = ".*"', 'labels = "l.csv"'),
-        (r"\nsequences = \d+", "\nsequences = 2"),
+        (r"\nsequences = \d+", "\nsequences = 7"),
         (r"\nrounds = \d+", "\nrounds = 2"),
         (r"warmup_rounds = \d+", "warmup_rounds = 1"),
         (r"folds = \d+", "folds = 3"),
@@ -181,7 +181,7 @@ def test_fewer_genomes_than_can_be_judged_have_an_interval_and_no_decision(
     (tmp_path / "l.csv").write_text("\n".join(lines) + "\n", "utf-8")
     migration = Migration.prepare(spec, results=tmp_path / "results", command="")
     for arm in ArmName:
-        migration.classify("contigs", arm)
+        migration.retraining.classify("contigs", arm)
     gates = {gate.name: gate for gate in migration.conclude().gates}
     sensitivity = gates["contigs: sensitivity per chunk"]
     assert sensitivity.decision is Decision.INCONCLUSIVE
@@ -201,7 +201,7 @@ def test_the_same_embedder_twice_has_finite_intervals_around_no_difference(
     spec.write_text(twice, "utf-8")
     migration = Migration.prepare(spec, results=tmp_path / "results", command="")
     for arm in ArmName:
-        migration.classify("contigs", arm)
+        migration.retraining.classify("contigs", arm)
     comparison = migration.conclude()
     assert len(comparison.endpoints) == 2
     for endpoint in comparison.endpoints:
@@ -220,9 +220,11 @@ def test_only_residues_that_enter_the_model_are_counted(tmp_path: Path) -> None:
     longer[1::2] = [line * 60 for line in longer[1::2]]  # 1,800 residues and more each
     (tmp_path / "p.faa").write_text("\n".join(longer) + "\n", "utf-8")
     migration = Migration.prepare(spec, results=tmp_path / "results", command="")
-    found = migration.throughput(ArmName.CANDIDATE, lambda *_: [1.0, 1.0], timer_name="none")
+    found = migration.efficiency.throughput(
+        ArmName.CANDIDATE, lambda *_: [1.0, 1.0], timer_name="none"
+    )
     assert found is not None
-    assert found.residues_per_round == (2 * 1024, 2 * 1024)
+    assert found.residues_per_round == (7 * 1024, 7 * 1024)
 
 
 def test_the_command_runs_the_same_migration(

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli import build_parser, main
+from harness.cli import main
+from harness.parser import build_parser
 from harness.report import new_folder
 from harness.results import write_comparison
 from tests.harness.example_run import comparison

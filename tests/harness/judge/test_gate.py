@@ -41,32 +41,41 @@ def paired(
     difference: float | None,
     *,
     clusters: int = 40,
-    reach: float | None = 0.1,
+    reach: float | None = 0.01,
     level: str = "chunk",
+    seeds: int = 10,
+    needed: int | None = None,
 ) -> Endpoint:
-    known = difference is not None and reach is not None
-    return Endpoint(
-        "d",
-        level,
-        endpoint,
-        NonInferiority(
-            difference=difference,
-            lower=(difference or 0) - (reach or 0) if known else None,
-            upper=(difference or 0) + (reach or 0) if known else None,
-            standard_error=None,
-            cluster_error=None,
-            seed_error=None,
-            tango_error=None,
-            degrees_of_freedom=None,
-            rows=100,
-            clusters=clusters,
-            seeds=2,
-            margin=0.05,
-            alpha=0.025,
-            decision=Decision.INCONCLUSIVE,
-            clusters_needed=None,
-        ),
+    margin = {"sensitivity": 0.05, "specificity": 0.02}[endpoint]
+    lower = upper = None
+    decision = Decision.INCONCLUSIVE
+    if difference is not None and reach is not None:
+        lower, upper = difference - reach, difference + reach
+        decision = (
+            Decision.PASS
+            if lower > -margin
+            else Decision.FAIL
+            if upper < -margin
+            else Decision.INCONCLUSIVE
+        )
+    found = NonInferiority(
+        difference=difference,
+        lower=lower,
+        upper=upper,
+        standard_error=None,
+        cluster_error=None,
+        seed_error=None,
+        tango_error=None,
+        degrees_of_freedom=None,
+        rows=100,
+        clusters=clusters,
+        seeds=seeds,
+        margin=margin,
+        alpha=0.025,
+        decision=decision,
+        clusters_needed=needed,
     )
+    return Endpoint("d", level, endpoint, found)
 
 
 def judged(
@@ -83,13 +92,15 @@ def gate(decision: Decision) -> Gate:
     ("recall", "specificity", "decisions"),
     [
         (0.90, 0.90, [Decision.PASS, Decision.PASS]),
-        (0.86, 0.89, [Decision.PASS, Decision.PASS]),
-        (0.84, 0.90, [Decision.FAIL, Decision.PASS]),
-        (0.95, 0.87, [Decision.PASS, Decision.FAIL]),
+        (0.87, 0.895, [Decision.PASS, Decision.PASS]),
+        (0.855, 0.89, [Decision.INCONCLUSIVE, Decision.INCONCLUSIVE]),
+        (0.845, 0.90, [Decision.INCONCLUSIVE, Decision.PASS]),
+        (0.83, 0.90, [Decision.FAIL, Decision.PASS]),
+        (0.95, 0.86, [Decision.PASS, Decision.FAIL]),
         (None, 0.90, [Decision.NOT_MEASURED, Decision.PASS]),
     ],
 )
-def test_each_endpoint_has_its_own_margin(
+def test_each_endpoint_is_decided_by_its_whole_interval_against_its_own_margin(
     recall: float | None, specificity: float | None, decisions: list[Decision]
 ) -> None:
     results = [classified("baseline", 0.90, 0.90), classified("candidate", recall, specificity)]
@@ -107,7 +118,31 @@ def test_an_endpoint_carries_its_interval_in_figures_and_in_words() -> None:
     endpoints = [paired("sensitivity", 0.005, reach=0.026), paired("specificity", 0.0)]
     line = judged(BOTH, endpoints)[0]
     assert (line.value, line.lower, line.upper) == (0.005, 0.005 - 0.026, 0.005 + 0.026)
-    assert line.reason == ("0.820 → 0.825, +0.005 [-0.021, +0.031]; at most 0.050 may be lost")
+    assert line.reason.startswith("0.820 → 0.825, +0.005 [-0.021, +0.031]; at most 0.050 may be")
+
+
+@pytest.mark.parametrize(
+    ("seeds", "needed", "said"),
+    [
+        (10, 77, "40 groups, some 77 would decide it"),
+        (10, None, "more retraining seeds may"),
+        (3, 77, "3 retraining seeds; a decision should have 10"),
+        (1, None, "one retraining seed has no spread"),
+    ],
+)
+def test_what_is_open_says_what_would_decide_it(seeds: int, needed: int | None, said: str) -> None:
+    open_yet = paired("sensitivity", -0.045, seeds=seeds, needed=needed)
+    line = judged(BOTH, [open_yet, paired("specificity", 0.0)])[0]
+    assert line.decision is Decision.INCONCLUSIVE
+    assert said in line.reason
+
+
+def test_few_seeds_are_said_where_the_endpoint_passes() -> None:
+    endpoints = [paired("sensitivity", 0.0, seeds=3), paired("specificity", 0.0)]
+    few, enough = judged(BOTH, endpoints)
+    assert (few.decision, enough.decision) == (Decision.PASS, Decision.PASS)
+    assert "3 retraining seeds" in few.reason
+    assert "retraining seeds" not in enough.reason
 
 
 @pytest.mark.parametrize("arm", ["baseline", "candidate"])

@@ -18,7 +18,6 @@ from harness.measure import (
     control,
     holds_one,
     interleave,
-    paired_speedup,
     speedup_in,
     summarise_pairs,
 )
@@ -53,13 +52,16 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 def test_order_alternates_and_warm_up_does_not_count() -> None:
     calls: list[tuple[str, int]] = []
-    result = paired_speedup(
-        lambda index: calls.append(("baseline", index)),
-        lambda index: calls.append(("candidate", index)),
+    contest = interleave(
+        {
+            "baseline": lambda index: calls.append(("baseline", index)),
+            "candidate": lambda index: calls.append(("candidate", index)),
+        },
         rounds=3,
-        warmup_rounds=1,
+        max_warmup_rounds=1,
         device="cpu",
     )
+    result = speedup_in(contest, "baseline", "candidate")
     assert [arm for arm, _ in calls] == [
         *("baseline", "candidate", "candidate", "baseline"),
         *("baseline", "candidate", "candidate", "baseline"),
@@ -76,13 +78,13 @@ def test_seconds_go_to_the_arm_that_took_them(monkeypatch: pytest.MonkeyPatch) -
     def work(arm: str) -> None:
         clock[0] += cost[arm]
 
-    result = paired_speedup(
-        lambda _: work("baseline"),
-        lambda _: work("candidate"),
+    contest = interleave(
+        {"baseline": lambda _: work("baseline"), "candidate": lambda _: work("candidate")},
         rounds=4,
-        warmup_rounds=1,
+        max_warmup_rounds=1,
         device="cpu",
     )
+    result = speedup_in(contest, "baseline", "candidate")
     assert result.baseline_s == (3.0,) * 4
     assert result.candidate_s == (1.0,) * 4
     assert result.ratio == pytest.approx(3.0)

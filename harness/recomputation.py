@@ -1,0 +1,119 @@
+"""A stored run computed again from its stored predictions: does it still say the same?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from embedders.errors import InputError
+from harness import judge, provenance
+from harness.evidence import Classification
+from harness.results import Comparison
+
+
+def contradictions(comparison: Comparison, folder: Path) -> list[str]:
+    """Compute rates, endpoints, details, gates and verdict again, and list what differs.
+
+    Parameters
+    ----------
+    comparison
+        What the run says.
+    folder
+        The run's folder, with its predictions and splits.
+
+    Returns
+    -------
+    list[str]
+        A sentence for each file that changed or is missing and for each record that no longer
+        follows; empty if all is as it was.
+    """
+    files = list(_files(comparison, folder))
+    return files or [*_records(comparison, folder), *_gates(comparison)]
+
+
+def _files(comparison: Comparison, folder: Path) -> Iterator[str]:
+    """Hold each stored table against its hash."""
+    hashed = {each.predictions: each.predictions_sha256 for each in comparison.classification}
+    hashed |= {each.file: each.sha256 for each in comparison.groupings}
+    for name, sha256 in sorted(hashed.items()):
+        if not (folder / name).is_file():
+            yield f"{name} is missing"
+        elif provenance.sha256(folder / name) != sha256:
+            yield f"{name} was changed after the run: its SHA-256 is another"
+
+
+def _records(comparison: Comparison, folder: Path) -> Iterator[str]:
+    gates = comparison.spec.gates
+    arms: dict[str, dict[str, Classification]] = {}
+    for each in comparison.classification:
+        arms.setdefault(each.dataset, {})[each.arm] = each
+    for dataset, stored in arms.items():
+        tables = {
+            arm: judge.read_predictions(folder / each.predictions) for arm, each in stored.items()
+        }
+        for arm, each in stored.items():
+            again = judge.summarise(
+                tables[arm],
+                arm=arm,
+                dataset=dataset,
+                file=each.predictions,
+                sha256=each.predictions_sha256,
+            )
+            if again != _of(comparison.classification, dataset, arm=arm):
+                yield f"the rates of the {arm} on {dataset} do not follow from its predictions"
+        if len(tables) < 2:
+            continue
+        pair = tables["baseline"], tables["candidate"]
+        if judge.paired_endpoints(*pair, dataset=dataset, gates=gates) != _of(
+            comparison.endpoints, dataset
+        ):
+            yield f"the endpoints of {dataset} do not follow from the predictions"
+        grouping = next(each for each in comparison.groupings if each.dataset == dataset)
+        rows = judge.read_rows(folder / grouping.file)
+        strata = judge.strata(rows, pair[0].examples.ids)
+        if judge.details(*pair, strata, dataset=dataset, gates=gates) != _of(
+            comparison.details, dataset
+        ):
+            yield f"the details of {dataset} do not follow from the predictions"
+
+
+def _of(records: tuple[object, ...], dataset: str, **wanted: object) -> tuple[object, ...]:
+    wanted["dataset"] = dataset
+    return tuple(
+        each
+        for each in records
+        if all(getattr(each, key) == value for key, value in wanted.items())
+    )
+
+
+def _gates(comparison: Comparison) -> Iterator[str]:
+    again = judge.all_gates(
+        comparison.spec,
+        widths=comparison.widths,
+        parity=comparison.parity,
+        speedup=comparison.speedup,
+        memory=comparison.memory,
+        classification=comparison.classification,
+        endpoints=comparison.endpoints,
+        unclassified=comparison.unclassified,
+    )
+    for stored, now in zip(comparison.gates, again, strict=False):
+        if stored != now:
+            yield f"the gate {stored.name!r} does not follow from its record"
+    if len(again) != len(comparison.gates):
+        yield f"{len(comparison.gates)} gates are stored, {len(again)} follow"
+    if judge.decide(comparison.gates) != comparison.verdict:
+        yield "the verdict does not follow from the gates"
+
+
+def verify(comparison: Comparison, folder: Path) -> None:
+    """Refuse a run that contradicts its own predictions.
+
+    Raises
+    ------
+    InputError
+        If anything differs; the message lists it.
+    """
+    found = contradictions(comparison, folder)
+    if found:
+        raise InputError(f"{folder}: {'; '.join(found)}; run the migration again")
