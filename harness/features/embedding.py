@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -72,7 +72,13 @@ class Embedded:
             )
 
 
-def embed_rows(residues: Sequence[str], embedder: Embedder, tokens_per_batch: int) -> Embedded:
+def embed_rows(
+    residues: Sequence[str],
+    embedder: Embedder,
+    tokens_per_batch: int,
+    *,
+    done: Callable[[int], object] = lambda _: None,
+) -> Embedded:
     """Embed cleaned sequences in batches of like length; what fails is narrowed down.
 
     Without a failure the batches are those of :func:`embedders.batching.plan_batches`. A batch
@@ -90,6 +96,8 @@ def embed_rows(residues: Sequence[str], embedder: Embedder, tokens_per_batch: in
     tokens_per_batch
         Budget of one forward pass, BOS, EOS and padding (where the runtime pads) included, at
         least 1. Pass on the smaller one of the result: it never grows again.
+    done
+        Told after each batch how many sequences are settled by it.
 
     Raises
     ------
@@ -108,9 +116,10 @@ def embed_rows(residues: Sequence[str], embedder: Embedder, tokens_per_batch: in
         batch = waiting.popleft()
         failure = run.attempt(batch)
         if failure is None:
-            continue
-        if len(batch) == 1:
+            done(len(batch))
+        elif len(batch) == 1:
             run.refuse(batch[0], failure)
+            done(1)
         elif failure.memory:
             run.lower_budget(batch)
             waiting = deque(run.plan(sorted([*batch, *(row for each in waiting for row in each)])))

@@ -28,6 +28,7 @@ from harness.features.store import Store, check_store, open_store
 from harness.features.summary import ExtractionSummary
 from harness.features.windows import CleanWindow, clean_windows
 from harness.features.worker import Worker
+from harness.progress import bar as counting
 
 
 def extract(
@@ -78,7 +79,8 @@ def extract(
         Stop at the first record that has to be rejected, before anything is written if the
         cleaning policy refuses it.
     progress
-        Show a bar on standard error; None shows it on a terminal only.
+        Show a bar on standard error that counts records; None shows it where
+        :func:`harness.progress.bars_wanted`.
 
     Raises
     ------
@@ -104,9 +106,8 @@ def extract(
                 raise _strict_rejection(fasta, admitted)
     plan = _plan(fasta, survey, embedder, shard_size, Format(shard_format))
     started = time.perf_counter()
-    hidden = None if progress is None else not progress
     with (
-        tqdm(total=survey.records, unit="record", disable=hidden) as bar,
+        counting(survey.records, "record", shown=progress) as bar,
         open_store(folder, plan, verifying=partial(_show_verifying, bar)) as store,
     ):
         run = _Run(fasta, survey, store, embedder, tokens_per_batch, strict)
@@ -184,16 +185,20 @@ class _Run:
             for window in coming:
                 if window.number in standing:
                     self.resumed += window.records
+                    bar.update(window.records)
                 else:
-                    writing.do(self._embed(window))
-                bar.update(window.records)
+                    bar.update(len(window.rejects))
+                    writing.do(self._embed(window, bar))
 
-    def _embed(self, window: CleanWindow) -> Callable[[], None]:
+    def _embed(self, window: CleanWindow, bar: tqdm[NoReturn]) -> Callable[[], None]:
         """Make one window, and return what writes it."""
         kept = window.kept
         try:
             done = embed_rows(
-                [record.sequence for record in kept], self._embedder, self.budget.in_force
+                [record.sequence for record in kept],
+                self._embedder,
+                self.budget.in_force,
+                done=bar.update,
             )
         except EmbedderBroken as error:
             met = [kept[row] for row in error.rows]

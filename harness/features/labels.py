@@ -39,6 +39,29 @@ class Labels:
         if repeated:
             raise LabelsError(f"ids that come more than once, {list_ids(repeated)}")
 
+    def column(self, name: str) -> tuple[str, ...]:
+        """Return a column that names a group of each row, ``group`` or another.
+
+        Raises
+        ------
+        LabelsError
+            If there is none of that name, or a cell of it is empty.
+        """
+        if name == "group":
+            return self.groups
+        if name not in self.columns:
+            known = ", ".join(["group", *self.columns])
+            raise LabelsError(
+                f"no column {name!r} in the table of labels; set splits.column to one of: {known}"
+            )
+        column = self.columns[name]
+        empty = [each for each, cell in zip(self.ids, column, strict=True) if not cell]
+        if empty:
+            raise LabelsError(
+                f"column {name!r} is empty for ids {list_ids(empty)}; name a group for each row"
+            )
+        return column
+
     def take(self, ids: Sequence[str]) -> Labels:
         """Return the rows of ``ids``, in their order; all of them are known."""
         row_of = {each: row for row, each in enumerate(self.ids)}

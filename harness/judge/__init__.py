@@ -1,34 +1,58 @@
 """From features to predictions, and from predictions to a verdict."""
 
+from harness.judge.details import details
 from harness.judge.evaluation import cross_validate, summarise
-from harness.judge.gate import all_gates, decide
+from harness.judge.gate import all_gates, decide, endpoint_gates
+from harness.judge.homology import Homologues, ToolMissing, find_homologues
+from harness.judge.leaks import Twins, leak_checks
 from harness.judge.metrics import score
+from harness.judge.modalities import modalities, of_first_seeds
 from harness.judge.noninferiority import noninferiority
 from harness.judge.pairing import paired_endpoints
 from harness.judge.predictions import (
+    CLASSES,
     Examples,
     Predictions,
     read_predictions,
     write_predictions,
 )
 from harness.judge.regression import regression_gates
-from harness.judge.splits import Fold, SplitError, TooFewGenomes, grouped_folds
+from harness.judge.rows import Rows, joined, read_rows, strata, write_rows
+from harness.judge.splits import Fold, SplitError, TooFewGenomes, grouped_folds, row_folds
+from harness.judge.stored import stored_predictions
 
 __all__ = [
+    "CLASSES",
     "Examples",
     "Fold",
+    "Homologues",
     "Predictions",
+    "Rows",
     "SplitError",
     "TooFewGenomes",
+    "ToolMissing",
+    "Twins",
     "all_gates",
     "cross_validate",
     "decide",
+    "details",
+    "endpoint_gates",
+    "find_homologues",
     "grouped_folds",
+    "joined",
+    "leak_checks",
+    "modalities",
     "noninferiority",
+    "of_first_seeds",
     "paired_endpoints",
     "read_predictions",
+    "read_rows",
     "regression_gates",
+    "row_folds",
     "score",
+    "stored_predictions",
+    "strata",
     "summarise",
     "write_predictions",
+    "write_rows",
 ]

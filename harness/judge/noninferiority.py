@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,51 +11,10 @@ from numpy.typing import NDArray
 
 from embedders.errors import InputError
 from harness.evidence import Decision, NonInferiority
-
-Counts = NDArray[np.int64]
-Figures = NDArray[np.floating[Any]]
+from harness.judge.spread import Counts, Figures, Spread, spread_of, tango_error
 
 MOST_CLUSTERS = 1_000_000
 """A need for more clusters than this is no advice, and is given as None."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Spread:
-    """Where a standard error comes from, and what would become of it with other clusters alike.
-
-    ``floor`` is the largest of :func:`tango_error`. Every method takes numbers of clusters,
-    ``(n,)``: the variance between clusters and the square of the floor fall in proportion, the
-    variance between seeds stays.
-    """
-
-    cluster_variance: float
-    seed_variance: float
-    floor: float
-    clusters: int
-    seeds: int
-    alpha: float
-
-    def error(self, counts: Counts) -> Figures:
-        """Return the standard errors, above 0."""
-        share = self.clusters / counts
-        variance = self.cluster_variance * share + self.seed_variance
-        return np.maximum(np.sqrt(variance), self.floor * np.sqrt(share))
-
-    def freedom(self, counts: Counts) -> Figures:
-        """Return Satterthwaite's degrees of freedom, at least 1."""
-        between = self.cluster_variance * self.clusters / counts
-        whole = between + self.seed_variance
-        if not whole.all():  # then all are 0
-            return counts - 1.0
-        below = between**2 / (counts - 1) + self.seed_variance**2 / max(self.seeds - 1, 1)
-        return np.asarray(whole**2 / below)
-
-    def reach(self, counts: Counts) -> Figures:
-        """Return how far the interval goes to either side."""
-        from scipy import stats  # noqa: PLC0415 - slow to import, needed at the end of a run
-
-        quantiles = stats.t.ppf(1 - self.alpha, self.freedom(counts))
-        return np.asarray(quantiles * self.error(counts))
 
 
 def noninferiority(
@@ -73,15 +31,20 @@ def noninferiority(
     more than the baseline in cluster k at seed s, d̄_k its mean over seeds, D = Σ d̄_k / N, and
     D_s the difference at seed s alone::
 
-        V_c  = K/(K-1) · Σ (d̄_k - D·m_k)² / N²           between clusters
-        V_s  = variance of D_s (ddof = 1) / S             between retrainings
-        SE   = max(√(V_c + V_s), largest SE_T of a seed)  SE_T: see tango_error
-        df   = (V_c + V_s)² / (V_c²/(K-1) + V_s²/(S-1))   Satterthwaite; K-1 where both are 0
-        L, U = D ∓ t(1 - alpha, df) · SE
+        V_c  = K/(K-1) · Σ (d̄_k - D·m_k)² / N²            between clusters
+        V_s  = variance of D_s (ddof = 1) / S              between retrainings
+        V_f  = design effect · largest SE_T² of a seed     a floor for V_c: see spread_of
+        SE   = √(max(V_c, V_f) + V_s)
+        df   = (V_c + V_s)² / (V_c²/(K*-1) + V_s²/(S-1))   Satterthwaite; K*-1 where both are 0
+        q    = t(1 - alpha, df)
+        L, U = D ∓ q' · SE                                 q' ≥ q: see unskewed
 
-    PASS if L > -margin, FAIL if U < -margin, else INCONCLUSIVE. The rows of a cluster need not be
-    independent of each other; clusters must be. The floor SE_T keeps the interval from shrinking
-    to a point where the arms agree on (almost) every row.
+    with K* = N² / Σ m_k², which is K where all clusters are of one size. PASS if L > -margin, FAIL
+    if U < -margin, else INCONCLUSIVE. The rows of a cluster need not be independent of each other;
+    clusters must be. The floor keeps the interval from shrinking to a point where the arms agree
+    on (almost) every row, or where losses are so concentrated in few clusters that these happen
+    not to lose; q' widens the side on which few clusters gain or lose far more than the others.
+    How often all this errs is simulated in ``docs/statistics.md``.
 
     Parameters
     ----------
@@ -115,7 +78,7 @@ def noninferiority(
     V_c: Obuchowski 1998, Statistics in Medicine 17:1495. Non-inferiority of clustered pairs:
     Durkalski et al. 2003, Statistics in Medicine 22:279; Yang, Sun and Hardin 2012, Computational
     Statistics and Data Analysis 56:1301. V_s: Bouthillier et al. 2021, MLSys. df: Satterthwaite
-    1946, Biometrics Bulletin 2:110.
+    1946, Biometrics Bulletin 2:110. V_f, K* and q': see :mod:`harness.judge.spread`.
 
     Examples
     --------
@@ -131,49 +94,28 @@ def noninferiority(
     if not rows or not seeds:
         return nothing
     gains = candidate_correct.astype(np.int64) - baseline_correct
-    floor = max(
-        tango_error(int(lost), int(won), rows, margin)
-        for lost, won in zip((gains < 0).sum(axis=1), (gains > 0).sum(axis=1), strict=True)
-    )
-    seed_variance = _seed_variance(gains)
+    lost, won = (gains < 0).sum(axis=1), (gains > 0).sum(axis=1)
     difference = int(gains.sum()) / (seeds * rows)
     known = replace(
         nothing,
         difference=difference,
-        seed_error=None if seed_variance is None else math.sqrt(seed_variance),
-        tango_error=floor,
+        seed_error=_seed_error(gains),
+        tango_error=float(tango_error(lost, won, rows, margin).max()),
     )
     if len(labels) < 2:
         return known
-    variance = _cluster_variance(gains, member)
-    spread = _Spread(variance, seed_variance or 0.0, floor, len(labels), seeds, alpha)
+    sizes = np.bincount(member)
+    totals = np.zeros((len(labels), seeds), dtype=np.int64)
+    np.add.at(totals, member, gains.T)
+    spread = spread_of(totals, lost, won, sizes, margin=margin, alpha=alpha)
     return _with_interval(known, difference, spread)
 
 
-def tango_error(only_baseline: int, only_candidate: int, rows: int, margin: float) -> float:
-    """Return the standard error of a paired difference of rates if ``margin`` is truly lost.
-
-    Tango 1998 (Statistics in Medicine 17:891, equations 24 to 26): the variance at the restricted
-    maximum of the likelihood. With b rows that only the baseline gets right, c that only the
-    candidate does, N rows, and loss Δ = p_b - p_c, p̂_c is the root ≥ 0 of ::
-
-        2N·q² + B·q - cΔ(1-Δ) = 0   with   B = (2N - b + c)Δ - b - c
-
-    and the error √((2·p̂_c + Δ(1-Δ)) / N), so that Tango's score is (c - b + NΔ) / (N · error).
-    Above 0 even where b = c = 0.
-    """
-    spread = margin * (1 - margin)
-    linear = (2 * rows - only_baseline + only_candidate) * margin - only_baseline - only_candidate
-    root = math.sqrt(linear**2 + 8 * rows * only_candidate * spread)
-    chance = (root - linear) / (4 * rows)
-    return math.sqrt((2 * chance + spread) / rows)
-
-
-def _with_interval(known: NonInferiority, difference: float, spread: _Spread) -> NonInferiority:
+def _with_interval(known: NonInferiority, difference: float, spread: Spread) -> NonInferiority:
     """Add what follows from the difference and its variances."""
     here = np.array([known.clusters])
-    reach = float(spread.reach(here)[0])
-    lower, upper = difference - reach, difference + reach
+    lower = difference - float(spread.reach_below(here)[0])
+    upper = difference + float(spread.reach_above(here)[0])
     if lower > -known.margin:
         decision = Decision.PASS
     elif upper < -known.margin:
@@ -181,57 +123,46 @@ def _with_interval(known: NonInferiority, difference: float, spread: _Spread) ->
     else:
         decision = Decision.INCONCLUSIVE
     open_yet = decision is Decision.INCONCLUSIVE
+    gap = difference + known.margin
+    reach = spread.reach_below if gap > 0 else spread.reach_above
     return replace(
         known,
         lower=lower,
         upper=upper,
         standard_error=float(spread.error(here)[0]),
-        cluster_error=math.sqrt(spread.cluster_variance),
+        cluster_error=float(np.sqrt(spread.cluster_variance)),
+        tango_error=float(spread.floor()),
         degrees_of_freedom=float(spread.freedom(here)[0]),
         decision=decision if known.seeds > 1 else Decision.INCONCLUSIVE,
-        clusters_needed=(
-            _clusters_needed(spread, abs(difference + known.margin)) if open_yet else None
-        ),
+        clusters_needed=_clusters_needed(reach, known.clusters, abs(gap)) if open_yet else None,
     )
 
 
-def _cluster_variance(gains: NDArray[np.int64], member: NDArray[np.intp]) -> float:
-    """Return V_c; ``member`` numbers each row's cluster from 0, at least 2 of them."""
-    seeds, rows = gains.shape
-    sizes = np.bincount(member)
-    totals = np.zeros_like(sizes)
-    np.add.at(totals, member, gains.sum(axis=0))
-    # whole numbers until the division: clusters that gain alike leave exactly nothing
-    residuals = (totals * rows - totals.sum() * sizes) / (seeds * rows)
-    count = len(sizes)
-    return float(count / (count - 1) * np.sum(residuals**2) / rows**2)
-
-
-def _seed_variance(gains: NDArray[np.int64]) -> float | None:
-    """Return V_s, or None with one seed."""
+def _seed_error(gains: NDArray[np.int64]) -> float | None:
+    """Return √V_s, or None with one seed."""
     seeds, rows = gains.shape
     if seeds < 2:
         return None
     totals = gains.sum(axis=1)
     residuals = (totals * seeds - totals.sum()) / (seeds * rows)
-    return float(np.sum(residuals**2) / (seeds - 1) / seeds)
+    return float(np.sqrt(np.sum(residuals**2) / (seeds - 1) / seeds))
 
 
-def _clusters_needed(spread: _Spread, gap: float) -> int | None:
+def _clusters_needed(reach: Callable[[Counts], Figures], clusters: int, gap: float) -> int | None:
     """Return the fewest clusters, more than there are, whose interval reaches less than ``gap``.
 
     First in steps of some 3%, then one by one between the last two of them.
     """
-    least = spread.clusters + 1
+    least = clusters + 1
     if least > MOST_CLUSTERS:
         return None
     steps = np.unique(np.geomspace(least, MOST_CLUSTERS, 400).round().astype(np.int64))
-    enough = np.flatnonzero(spread.reach(steps) < gap)
+    enough = np.flatnonzero(reach(steps) < gap)
     if not enough.size:
         return None
     before = steps[enough[0] - 1] if enough[0] else least - 1
     between = np.arange(before + 1, steps[enough[0]] + 1)
-    return int(between[np.argmax(spread.reach(between) < gap)])
+    return int(between[np.argmax(reach(between) < gap)])
 
 
 def _nothing(rows: int, clusters: int, seeds: int, margin: float, alpha: float) -> NonInferiority:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from embedders.errors import InputError
 from harness.evidence import Endpoint
@@ -47,10 +48,10 @@ def paired_endpoints(
     InputError
         If rows, labels, groups, contigs, seeds or folds of the arms differ.
     """
-    aligned = _aligned(baseline, candidate, dataset)
+    other = aligned(baseline, candidate, dataset)
     return tuple(
         _endpoint(before, after, dataset, endpoint, gates, threshold)
-        for before, after in zip(levels(baseline), levels(aligned), strict=True)
+        for before, after in zip(levels(baseline), levels(other), strict=True)
         for endpoint in CLASS_OF
     )
 
@@ -58,24 +59,33 @@ def paired_endpoints(
 def _endpoint(
     before: Level, after: Level, dataset: str, endpoint: str, gates: Gates, threshold: float
 ) -> Endpoint:
-    label = CLASS_OF[endpoint]
-    rows = np.flatnonzero(before.labels == label)
-    # float64 as in score(), so that both call the same rows viral
-    right, now_right = (
-        (level.probabilities[:, rows].astype(np.float64) >= threshold) == bool(label)
-        for level in (before, after)
-    )
     paired = noninferiority(
-        right,
-        now_right,
-        [before.groups[row] for row in rows],
+        called_right(before, endpoint, threshold),
+        called_right(after, endpoint, threshold),
+        [before.groups[row] for row in np.flatnonzero(before.labels == CLASS_OF[endpoint])],
         margin=getattr(gates, f"{endpoint}_margin"),
     )
     return Endpoint(dataset, before.name, endpoint, paired)
 
 
-def _aligned(baseline: Predictions, candidate: Predictions, dataset: str) -> Predictions:
-    """Return the candidate's predictions with their rows in the order of the baseline's."""
+def called_right(
+    level: Level, endpoint: str, threshold: float = DEFAULT_THRESHOLD
+) -> NDArray[np.bool_]:
+    """Tell which rows of an endpoint's class are called right; bool ``(seeds, rows of it)``."""
+    label = CLASS_OF[endpoint]
+    # float64 as in score(), so that both call the same rows viral
+    chances = level.probabilities[:, level.labels == label].astype(np.float64)
+    return np.asarray((chances >= threshold) == bool(label))
+
+
+def aligned(baseline: Predictions, candidate: Predictions, dataset: str) -> Predictions:
+    """Return the candidate's predictions with their rows in the order of the baseline's.
+
+    Raises
+    ------
+    InputError
+        If rows, labels, groups, contigs, seeds or folds of the arms differ; ``dataset`` is named.
+    """
     ours, theirs = baseline.examples, candidate.examples
     _refuse_other_rows(ours, theirs, dataset)
     place = {name: row for row, name in enumerate(theirs.ids)}
@@ -86,7 +96,7 @@ def _aligned(baseline: Predictions, candidate: Predictions, dataset: str) -> Pre
         groups=tuple(theirs.groups[row] for row in order),
         labels=theirs.labels[order],
     )
-    aligned = replace(
+    reordered = replace(
         candidate,
         examples=examples,
         folds=candidate.folds[:, order],
@@ -96,15 +106,15 @@ def _aligned(baseline: Predictions, candidate: Predictions, dataset: str) -> Pre
         ("labels", np.array_equal(ours.labels, examples.labels)),
         ("groups", ours.groups == examples.groups),
         ("contigs", ours.contigs == examples.contigs),
-        ("seeds", baseline.seeds == aligned.seeds),
-        ("folds", np.array_equal(baseline.folds, aligned.folds)),
+        ("seeds", baseline.seeds == reordered.seeds),
+        ("folds", np.array_equal(baseline.folds, reordered.folds)),
     ):
         if not same:
             raise InputError(
                 f"{dataset}: the {what} of baseline and candidate differ, so their predictions "
                 f"are no pairs; classify both arms anew with the same labels, folds and seeds"
             )
-    return aligned
+    return reordered
 
 
 def _refuse_other_rows(ours: Examples, theirs: Examples, dataset: str) -> None:

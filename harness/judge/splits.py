@@ -11,6 +11,12 @@ from numpy.typing import NDArray
 
 from embedders.errors import InputError
 
+LOOSER = (
+    "or, where homology joined the groups, raise splits.identity or splits.coverage, or leave "
+    "homology out of splits.groups"
+)
+"""The remedy for groups that a search for homologues has made too large."""
+
 
 class SplitError(InputError):
     """Groups that cannot be cut into the folds asked for."""
@@ -81,12 +87,41 @@ def grouped_folds(
             fewer = f" or ask for at most {there} folds" if there > 1 else ""
             raise TooFewGenomes(
                 f"{there} {word} group(s) cannot be spread over {folds} folds, since a group is "
-                f"never parted; add {word} genomes{fewer}"
+                f"never parted; add {word} genomes{fewer}, {LOOSER}"
             )
     splitter = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
     cut = [Fold(train, test) for train, test in splitter.split(truth, truth, names)]
     _check(cut, truth, names)
     return cut
+
+
+def row_folds(
+    labels: Sequence[int] | NDArray[np.integer[Any]], folds: int, seed: int
+) -> list[Fold]:
+    """Cut rows into folds whatever their groups: what a leak report compares with.
+
+    Parameters
+    ----------
+    labels
+        0 (host) or 1 (viral) of each row, ``(n,)``.
+    folds
+        How many, at least 2.
+    seed
+        Decides the draw.
+
+    Raises
+    ------
+    TooFewGenomes
+        If a class has fewer rows than folds.
+    """
+    from sklearn.model_selection import StratifiedKFold  # noqa: PLC0415
+
+    truth = np.asarray(labels, dtype=np.int64)
+    least = int(np.bincount(truth, minlength=2).min())
+    if least < folds:
+        raise TooFewGenomes(f"{least} row(s) of a class cannot be spread over {folds} folds")
+    splitter = StratifiedKFold(n_splits=folds, shuffle=True, random_state=seed)
+    return [Fold(train, test) for train, test in splitter.split(truth, truth)]
 
 
 def _check(cut: list[Fold], truth: NDArray[np.int64], names: NDArray[np.str_]) -> None:
@@ -103,6 +138,17 @@ def _check(cut: list[Fold], truth: NDArray[np.int64], names: NDArray[np.str_]) -
                 word = "viral" if 1 in missing else "host"
                 raise TooFewGenomes(
                     f"fold {number} of {len(cut)} would have no {word} row in its {side} part: "
-                    f"some groups hold too many of the rows; ask for fewer folds "
-                    f"or take another seed"
+                    f"{_giant(truth, names, word)}; ask for fewer folds, take another seed, "
+                    f"{LOOSER}"
                 )
+
+
+def _giant(truth: NDArray[np.int64], names: NDArray[np.str_], word: str) -> str:
+    """Say which group holds the most rows of a class, and how many."""
+    rows = names[truth == (word == "viral")]
+    groups, sizes = np.unique(rows, return_counts=True)
+    largest = int(sizes.argmax())
+    return (
+        f"group {str(groups[largest])!r} alone holds {sizes[largest]} of the {rows.size} {word} "
+        "rows, and a group is never parted"
+    )

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 import torch
 
 from embedders import Cleaned, Embedder, EmbedderSpec, InputError, load
+from harness import judge
 from harness.preparation import Preparation
 from harness.spec import (
     Arm,
@@ -19,7 +22,9 @@ from harness.spec import (
     Dataset,
     Dna,
     Gates,
+    GroupSource,
     MigrationSpec,
+    Splits,
     ThroughputPlan,
 )
 
@@ -87,6 +92,7 @@ def test_arms_write_to_folders_of_their_own(tmp_path: Path) -> None:
     for arm in ArmName:
         preparation.features(spec.datasets[0], arm, dict.fromkeys(ArmName, embedder))
     assert {path.name for path in (tmp_path / "features").iterdir()} == {"baseline", "candidate"}
+    assert [path.name for path in (tmp_path / "splits").iterdir()] == ["d.csv"]
     assert [item.part for item in preparation.extractions] == ["baseline", "candidate"]
 
 
@@ -145,6 +151,73 @@ def test_a_record_that_one_arm_rejects_is_left_out_of_both(tmp_path: Path, with_
         ("baseline", 0),
         ("candidate", 1),
     ]
+
+
+def test_rows_are_grouped_once_for_both_arms_by_what_the_plan_lists(tmp_path: Path) -> None:
+    write_inputs(tmp_path)
+    text = (tmp_path / "p.faa").read_text("utf-8")
+    first, last = text.splitlines()[1], text.splitlines()[-1]
+    # the proteins of c0 and c2 become equal; c0 and c1 are one given group
+    (tmp_path / "p.faa").write_text(text.replace(last, first), "utf-8")
+    relabelled = (tmp_path / "l.csv").read_text("utf-8").replace("g1", "g0")
+    (tmp_path / "l.csv").write_text(relabelled, "utf-8")
+    sources = (GroupSource.ACCESSION, GroupSource.COLUMN)
+    components = {}
+    for more in ((), (GroupSource.HOMOLOGY,)):
+        plan = Splits(groups=(*sources, *more), tool="pyhmmer")
+        spec = replace(migration(tmp_path), splits=plan)
+        preparation = Preparation(spec, tmp_path / f"run{len(more)}" / "features")
+        components[len(more)] = preparation.rows(spec.datasets[0]).components
+        assert preparation.rows(spec.datasets[0]) is preparation.rows(spec.datasets[0])
+    assert components == {0: ("g0",) * 4 + ("g2",) * 2, 1: ("g0",) * 6}
+
+
+def test_the_grouping_names_tool_counts_and_file(tmp_path: Path) -> None:
+    write_inputs(tmp_path)
+    spec = replace(migration(tmp_path), splits=Splits(tool="pyhmmer"))
+    preparation = Preparation(spec, tmp_path / "features")
+    found = preparation.grouping(spec.datasets[0])
+    assert (found.tool, found.identity, found.coverage) == ("pyhmmer", 0.3, 0.5)
+    assert found.tool_version == metadata.version("pyhmmer")
+    assert (found.rows, found.given_groups, found.components, found.largest_rows) == (6, 3, 3, 2)
+    assert found.clusters == 6
+    assert found.sources == ("accession", "column")
+    file = tmp_path / found.file
+    assert file == tmp_path / "splits" / "d.csv"
+    assert found.sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
+    stored = judge.read_rows(file)
+    assert judge.strata(stored, IDS) == preparation.strata(spec.datasets[0])
+
+
+def test_strata_are_those_of_the_rows_that_were_classified(tmp_path: Path) -> None:
+    write_inputs(tmp_path)
+    spoilt = (tmp_path / "p.faa").read_text("utf-8").replace(f">{IDS[0]}\n", f">{IDS[0]}\nAA*")
+    (tmp_path / "p.faa").write_text(spoilt, "utf-8")
+    spec = migration(tmp_path)
+    preparation = Preparation(spec, tmp_path / "features")
+    embedder = preparation.loader(ARM)()
+    table = preparation.features(spec.datasets[0], ArmName.BASELINE, {ArmName.BASELINE: embedder})
+    found = preparation.strata(spec.datasets[0])
+    assert found["length"] == ("1-60",) * len(table.examples)
+    assert found["frame"] == ("F2", "F1", "F2", "F1", "F2")
+    assert found["group"] == ("g0", "g1", "g1", "g2", "g2")
+
+
+def test_a_column_of_groups_that_is_not_there_is_named(tmp_path: Path) -> None:
+    write_inputs(tmp_path)
+    spec = replace(migration(tmp_path), splits=Splits(column="genus"))
+    with pytest.raises(InputError, match=r"'genus'.*splits.column to one of: group"):
+        Preparation(spec, tmp_path / "features").rows(spec.datasets[0])
+
+
+def test_too_many_proteins_are_not_searched_for_the_report_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_inputs(tmp_path)
+    monkeypatch.setattr("harness.preparation.MOST_SEARCHED_FOR_THE_REPORT", 5)
+    spec = migration(tmp_path)
+    found = Preparation(spec, tmp_path / "features").grouping(spec.datasets[0])
+    assert (found.tool, found.identity, found.clusters, found.leaks) == (None, None, None, ())
 
 
 def test_parity_reference_is_the_same_checkpoint_on_the_other_library(tmp_path: Path) -> None:

@@ -106,3 +106,17 @@ def test_ids_that_do_not_pair_are_listed(
 def test_a_rejected_record_may_keep_its_label(tmp_path: Path) -> None:
     joined = join_labels(("a", "b"), read_labels(write(tmp_path, GOOD)), rejected={"c"})
     assert joined.ids == ("a", "b")
+
+
+def test_any_column_may_name_the_groups(tmp_path: Path) -> None:
+    labels = read_labels(write(tmp_path, GOOD))
+    assert labels.column("group") == ("g1", "g2", "g1")
+    assert labels.column("genome") == ("G1", "G2", "G3")
+
+
+def test_a_column_of_groups_that_is_unknown_or_has_gaps_is_refused(tmp_path: Path) -> None:
+    labels = read_labels(write(tmp_path, GOOD.replace("G2", "")))
+    with pytest.raises(LabelsError, match=r"'genus'.*one of: group, genome"):
+        labels.column("genus")
+    with pytest.raises(LabelsError, match="'genome' is empty for ids 1: 'b'"):
+        labels.column("genome")

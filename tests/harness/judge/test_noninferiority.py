@@ -10,14 +10,15 @@ from dataclasses import asdict, astuple
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import optimize, stats
 
 from embedders.errors import InputError
 from harness.evidence import Decision, NonInferiority
-from harness.judge.noninferiority import noninferiority, tango_error
+from harness.judge.noninferiority import noninferiority
+from harness.judge.spread import tango_error
 
 Rows = NDArray[np.bool_]
 Arms = tuple[Rows, Rows, NDArray[np.int64]]
@@ -54,6 +55,15 @@ def arms(
 
 margins = st.floats(0.001, 0.5)
 
+
+def two_clusters_that_mirror_each_other() -> Arms:
+    """Residuals of ±r, whose skewness is nothing but rounding."""
+    before, after = np.zeros((2, 21), dtype=np.bool_), np.zeros((2, 21), dtype=np.bool_)
+    after[1, 1] = True
+    clusters = np.array([0, 1, 0, 0, 0, 0, 1, 1, 1, 0, 1, 0, 1, 1, 0, 0, 0, 0, 0, 0, 1])
+    return before, after, clusters
+
+
 unhurried = settings(deadline=None)
 
 
@@ -67,6 +77,26 @@ def figure(found: NonInferiority, name: str) -> float:
     value = getattr(found, name)
     assert isinstance(value, float)
     return value
+
+
+def equal_clusters(clusters: NDArray[np.int64]) -> float:
+    """Kish's effective number: rows² over the sum of the squares of the clusters' rows."""
+    sizes = pd.Series(clusters).value_counts()
+    return float(sizes.sum() ** 2 / (sizes**2).sum())
+
+
+def hall_root(freedom: float, skewness: float, clusters: float) -> float:
+    """Student's quantile, pushed outwards by Hall's transformation (1992) where there is a tail."""
+    quantile = float(stats.t.ppf(0.975, freedom))
+    root = math.sqrt(clusters)
+
+    def transformed(t: float) -> float:
+        cubic = skewness**2 * t**3 / (27 * clusters)
+        return t + skewness * t**2 / (3 * root) + cubic + skewness / (6 * root) - quantile
+
+    if skewness >= 0:
+        return quantile
+    return max(quantile, float(optimize.brentq(transformed, -1e3, 1e6, xtol=1e-12, rtol=1e-12)))
 
 
 def tiled(table: Arms, times: int) -> Arms:
@@ -107,15 +137,29 @@ def test_tango_error_is_that_of_the_restricted_maximum_of_the_likelihood(
 
 def test_tango_score_of_the_published_example() -> None:
     """Tango 1998, section 6.1: 44 pairs, one only the standard cured; margin 0.1."""
-    score = (0 - 1 + 44 * 0.1) / (44 * tango_error(1, 0, 44, 0.1))
+    score = (0 - 1 + 44 * 0.1) / (44 * float(tango_error(1, 0, 44, 0.1)))
     assert round(score, 3) == 1.709
     assert round(float(stats.norm.sf(score)), 3) == 0.044
 
     def excess(margin: float) -> float:
-        score = (0 - 1 + 44 * margin) / (44 * tango_error(1, 0, 44, margin))
+        score = (0 - 1 + 44 * margin) / (44 * float(tango_error(1, 0, 44, margin)))
         return score - float(stats.norm.ppf(0.95))
 
     assert round(-optimize.brentq(excess, 0.03, 0.5), 3) == -0.096  # the lower limit of its 90%
+
+
+def test_tango_interval_of_the_published_example() -> None:
+    """Tango 1998, section 6.2: of 32 patients 9 only with one drug and 3 only with the other."""
+
+    def excess(margin: float, tail: float) -> float:
+        # a gain of g is a loss of -g; the roles of the arms are exchanged where it is above 0
+        lost, won, loss = (3, 9, -margin) if margin < 0 else (9, 3, margin)
+        score = (won - lost + 32 * loss) / (32 * float(tango_error(lost, won, 32, loss)))
+        return (score if margin >= 0 else -score) - float(stats.norm.ppf(tail))
+
+    lower = optimize.brentq(excess, -0.5, -1e-6, args=(0.025,))
+    upper = optimize.brentq(excess, 0.19, 0.9, args=(0.975,))
+    assert (round(lower, 3), round(upper, 3)) == (-0.027, 0.390)
 
 
 @unhurried
@@ -133,6 +177,7 @@ def test_tango_error_without_disagreement_is_that_of_the_margin_alone(
 
 @unhurried
 @given(table=arms(least_rows=2, least_clusters=2, least_seeds=2), margin=margins)
+@example(table=two_clusters_that_mirror_each_other(), margin=0.5)
 def test_variances_are_those_that_pandas_finds_by_group(table: Arms, margin: float) -> None:
     before, after, clusters = table
     seeds, rows = before.shape
@@ -157,19 +202,34 @@ def test_variances_are_those_that_pandas_finds_by_group(table: Arms, margin: flo
     assert found.seed_error == pytest.approx(math.sqrt(between_seeds), abs=1e-9)
     together = between_clusters + between_seeds
     if together > 1e-12:
-        freedom = together**2 / (between_clusters**2 / (count - 1) + between_seeds**2 / (seeds - 1))
+        most = max(equal_clusters(clusters) - 1, 1)
+        freedom = together**2 / (between_clusters**2 / most + between_seeds**2 / (seeds - 1))
         assert found.degrees_of_freedom == pytest.approx(freedom, rel=1e-6)
+
+    def spread_of_seed(rows_of: pd.DataFrame) -> float:
+        of = rows_of.groupby("cluster")["gain"].agg(["sum", "size"])
+        return float(((of["sum"] - rows_of["gain"].mean() * of["size"]) ** 2).sum() / rows**2)
+
+    by_seed = [one for _, one in frame.groupby("seed")]
+    clustered = count / (count - 1) * sum(spread_of_seed(one) for one in by_seed)
+    alone = sum(one["gain"].var(ddof=0) / rows for one in by_seed)
+    effect = max(1.0, clustered / alone) if alone > 1e-12 else 1.0
     floors = [
         tango_error(
             int((before[s] & ~after[s]).sum()), int((after[s] & ~before[s]).sum()), rows, margin
         )
         for s in range(seeds)
     ]
-    assert found.tango_error == max(floors)
-    assert found.standard_error == pytest.approx(max(math.sqrt(together), *floors), abs=1e-9)
+    floor = effect * float(max(floors)) ** 2
+    assert found.tango_error == pytest.approx(math.sqrt(floor + between_seeds), rel=1e-6)
+    error = math.sqrt(max(between_clusters, floor) + between_seeds)
+    assert found.standard_error == pytest.approx(error, rel=1e-6)
+    # how far the ends lie off, by scipy's skewness and by solving Hall's polynomial for a root
     lower, upper = interval(found)
-    reach = stats.t.ppf(0.975, found.degrees_of_freedom) * figure(found, "standard_error")
-    assert upper - lower == pytest.approx(2 * reach)
+    skewness = float(stats.skew(residual)) if between_clusters > 1e-12 else 0.0
+    for end, gamma in ((difference - lower, skewness), (upper - difference, -skewness)):
+        reach = hall_root(figure(found, "degrees_of_freedom"), gamma, equal_clusters(clusters))
+        assert end == pytest.approx(reach * error, rel=1e-5)
 
 
 # What always holds
@@ -279,7 +339,8 @@ def test_an_arm_against_itself_never_fails(table: Arms, margin: float) -> None:
     if found.lower is not None:
         assert found.difference == 0
         assert found.standard_error == found.tango_error
-        assert found.degrees_of_freedom == found.clusters - 1
+        most = max(equal_clusters(table[2]) - 1, 1)
+        assert found.degrees_of_freedom == pytest.approx(most)
         assert found.upper == -found.lower
 
 
@@ -295,15 +356,21 @@ def test_as_many_clusters_as_are_needed_decide_and_one_fewer_does_not(
     assert needed is not None
     assert needed > found.clusters
 
+    gain = pd.Series(after[0].astype(int) - before[0]).groupby(table[2]).agg(["sum", "size"])
+    residual = gain["sum"] - gain["sum"].sum() / len(table[2]) * gain["size"]
+    skewness = float(stats.skew(residual)) if figure(found, "cluster_error") else 0.0
+    skewness *= 1 if figure(found, "difference") > -margin else -1
+
     def reach(count: int) -> float:
         """Both errors fall with the root of the number of clusters, of 3 seeds that agree."""
         error = figure(found, "standard_error") * math.sqrt(found.clusters / count)
-        return float(stats.t.ppf(0.975, count - 1) * error)
+        alike = equal_clusters(table[2]) * count / found.clusters
+        return hall_root(max(alike - 1, 1), skewness, alike) * error
 
     gap = abs(figure(found, "difference") + margin)
-    assert reach(needed) < gap
+    assert reach(needed) < gap * (1 + 1e-9)
     if needed > found.clusters + 1:
-        assert reach(needed - 1) >= gap
+        assert reach(needed - 1) >= gap * (1 - 1e-9)
     if needed <= 20 * found.clusters:
         times = math.ceil(needed / found.clusters)
         more = noninferiority(*tiled((before, after, table[2]), times), margin=margin)

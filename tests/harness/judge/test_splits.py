@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from embedders.errors import InputError
-from harness.judge.splits import TooFewGenomes, grouped_folds
+from harness.judge.splits import TooFewGenomes, grouped_folds, row_folds
 
 
 def table(sizes: list[int]) -> tuple[NDArray[np.int64], list[str]]:
@@ -72,7 +72,7 @@ def test_fewer_groups_than_folds_names_the_class_and_the_count() -> None:
 
 
 def test_a_single_group_is_advised_no_number_of_folds() -> None:
-    with pytest.raises(TooFewGenomes, match=r"1 viral group.*; add viral genomes$"):
+    with pytest.raises(TooFewGenomes, match=r"1 viral group.*; add viral genomes, or, where"):
         grouped_folds([0, 0, 1], ["a", "b", "c"], 2, 0)
 
 
@@ -81,6 +81,26 @@ def test_a_cut_that_leaves_a_fold_without_a_class_is_refused() -> None:
     groups = ["both", "both", "h1", "h2", "v1", "v2"]
     with pytest.raises(TooFewGenomes, match="ask for fewer folds"):
         grouped_folds([0, 1, 0, 0, 1, 1], groups, 3, 0)
+
+
+def test_a_giant_group_is_named_with_its_rows_and_the_remedy() -> None:
+    # three components of each class, but one of the hosts' also holds every viral row but two
+    labels = [0] * 9 + [1] * 9
+    groups = ["giant"] * 7 + ["h1", "h2"] + ["giant"] * 7 + ["v1", "v2"]
+    with pytest.raises(TooFewGenomes, match=r"'giant' alone holds 7 of the 9 .*splits\.identity"):
+        grouped_folds(labels, groups, 3, 0)
+
+
+def test_rows_are_cut_whatever_their_groups() -> None:
+    labels = np.array([0, 1] * 10)
+    cut = row_folds(labels, 5, 0)
+    assert sorted(np.concatenate([fold.test for fold in cut])) == list(range(20))
+    assert all(np.bincount(labels[fold.test]).tolist() == [2, 2] for fold in cut)
+
+
+def test_fewer_rows_of_a_class_than_folds_are_refused() -> None:
+    with pytest.raises(TooFewGenomes, match="1 row"):
+        row_folds([0, 0, 1], 2, 0)
 
 
 @pytest.mark.parametrize(
