@@ -19,6 +19,17 @@ def seconds(text: str) -> float:
     return value
 
 
+def part(text: str) -> float:
+    """Read a part of 1: at least 0 and below 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a part of 1, from 0 to below 1")
+    return value
+
+
 def positive(text: str) -> int:
     """Read a whole number of at least 1."""
     try:

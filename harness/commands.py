@@ -18,7 +18,10 @@ from harness import cells, features, judge, report
 from harness import doctor as examination
 from harness.files import write_atomically
 from harness.migration import Migration
-from harness.results import EXIT_CODES, read_comparison
+from harness.progress import announced, bars_wanted
+from harness.recomputation import missing_tables, verify
+from harness.results import EXIT_CODES, Comparison, read_comparison, to_json
+from harness.spec import ArmName
 
 CONTIG_SUFFIX = ".contigs.csv"
 EVENTS_SHOWN = 20
@@ -115,7 +118,7 @@ def train_classifier(options: argparse.Namespace) -> int:
         recipe=classifier.recipe_named(options.recipe),
         seed=options.seed,
         device=options.device,
-        progress=sys.stderr.isatty(),
+        progress=bars_wanted(),
     )
     classifier.save(options.output, trained, _layout(features.open_folder(options.merged[0])))
     best = trained.history[trained.best_epoch - 1]
@@ -151,9 +154,9 @@ def migrate(options: argparse.Namespace) -> int:
         weights=options.weights,
         device=options.device,
         layers=options.layers,
+        progress=bars_wanted(),
     )
-    for name, step in migration.steps():
-        print(f"{name} …", file=sys.stderr, flush=True)
+    for _, step in announced(migration.steps()):
         step()
     comparison = migration.conclude()
     print(report.terminal_summary(comparison, migration.folder))
@@ -162,22 +165,43 @@ def migrate(options: argparse.Namespace) -> int:
 
 
 def report_run(options: argparse.Namespace) -> int:
-    """Make tables and report of a stored run again from its JSON."""
+    """Compute a stored run again from its predictions, and make its tables and report anew."""
     comparison = read_comparison(options.run_dir)
+    verify(comparison, options.run_dir)
+    missing = missing_tables(comparison, options.run_dir)
+    if missing:
+        print(
+            f"note: rates were not computed again: {', '.join(missing)} not in {options.run_dir}",
+            file=sys.stderr,
+        )
     report.write_tables(comparison, options.run_dir)
     print(report.terminal_summary(comparison, options.run_dir))
     return 0
 
 
 def check(options: argparse.Namespace) -> int:
-    """Compare a stored run with an earlier one."""
+    """Compare the candidate of a stored run with the candidate of an earlier one."""
+    folders = (options.current, options.baseline)
+    current, earlier = map(read_comparison, folders)
     gates = judge.regression_gates(
-        read_comparison(options.current), read_comparison(options.baseline)
+        current, earlier, predictions=folders, tolerance=options.tolerance
     )
     verdict = judge.decide(gates)
-    print(report.gates_as_table(gates, "simple"))
-    print(report.printable(f"{verdict.decision} - {verdict.reason}"))
+    compared = f"candidate of {_candidate(current)} against candidate of {_candidate(earlier)}"
+    if options.json:
+        document = {"compared": compared, "gates": gates, "verdict": verdict}
+        print(to_json(document), end="")
+    else:
+        print(report.printable(f"{compared}; figures read earlier → current"))
+        print(report.gates_as_table(gates, "simple"))
+        print(report.printable(f"{verdict.decision} - {verdict.reason}"))
     return EXIT_CODES[verdict.decision]
+
+
+def _candidate(run: Comparison) -> str:
+    spec = run.arms.get(ArmName.CANDIDATE)
+    loaded = "not loaded" if spec is None else f"{spec.name}, {spec.runtime}, {spec.dtype}"
+    return f"{run.run} ({loaded})"
 
 
 def _layout(folder: features.EmbeddingFolder) -> classifier.FeatureLayout:

@@ -17,6 +17,7 @@ from harness.arguments import (
     add_weights,
     budget,
     numbers,
+    part,
     positive,
     seconds,
 )
@@ -210,6 +211,14 @@ def _add_runs(command: Callable[..., argparse.ArgumentParser]) -> None:
     )
     check.add_argument("current", type=Path, metavar="CURRENT")
     check.add_argument("baseline", type=Path, metavar="BASELINE")
+    check.add_argument(
+        "--tolerance",
+        type=part,
+        default=0.05,
+        metavar="PART",
+        help="of the throughput that may be lost, in parts of 1 (default: 0.05)",
+    )
+    check.add_argument("--json", action="store_true", help="print JSON")
 
 
 def _add_speed(command: Callable[..., argparse.ArgumentParser]) -> None:

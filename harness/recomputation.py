@@ -19,27 +19,36 @@ def contradictions(comparison: Comparison, folder: Path) -> list[str]:
     comparison
         What the run says.
     folder
-        The run's folder, with its predictions and splits.
+        The run's folder. Where tables are missing (:func:`missing_tables`), only what follows from
+        the records alone is computed again.
 
     Returns
     -------
     list[str]
-        A sentence for each file that changed or is missing and for each record that no longer
-        follows; empty if all is as it was.
+        A sentence for each table that changed and for each record that does not follow; empty if
+        all is as it was.
     """
-    files = list(_files(comparison, folder))
-    return files or [*_records(comparison, folder), *_gates(comparison)]
+    changed = [
+        f"{name} was changed after the run: its SHA-256 is another"
+        for name, sha256 in _tables(comparison).items()
+        if (folder / name).is_file() and provenance.sha256(folder / name) != sha256
+    ]
+    if changed:
+        return changed
+    records = () if missing_tables(comparison, folder) else _records(comparison, folder)
+    return [*records, *_gates(comparison)]
 
 
-def _files(comparison: Comparison, folder: Path) -> Iterator[str]:
-    """Hold each stored table against its hash."""
-    hashed = {each.predictions: each.predictions_sha256 for each in comparison.classification}
-    hashed |= {each.file: each.sha256 for each in comparison.groupings}
-    for name, sha256 in sorted(hashed.items()):
-        if not (folder / name).is_file():
-            yield f"{name} is missing"
-        elif provenance.sha256(folder / name) != sha256:
-            yield f"{name} was changed after the run: its SHA-256 is another"
+def missing_tables(comparison: Comparison, folder: Path) -> list[str]:
+    """Return the names of stored tables that are not in the folder."""
+    return [name for name in _tables(comparison) if not (folder / name).is_file()]
+
+
+def _tables(comparison: Comparison) -> dict[str, str]:
+    """Return name and hash of every table that the records rest on."""
+    named = {each.predictions: each.predictions_sha256 for each in comparison.classification}
+    named |= {each.file: each.sha256 for each in comparison.groupings}
+    return dict(sorted(named.items()))
 
 
 def _records(comparison: Comparison, folder: Path) -> Iterator[str]:
@@ -116,4 +125,4 @@ def verify(comparison: Comparison, folder: Path) -> None:
     """
     found = contradictions(comparison, folder)
     if found:
-        raise InputError(f"{folder}: {'; '.join(found)}; run the migration again")
+        raise InputError(f"{folder}: {'; '.join(found)}; restore it, or run the migration again")

@@ -11,6 +11,7 @@ from classifier import recipe_named
 from harness import judge, provenance
 from harness.arms import Arms
 from harness.evidence import Classification, Modality
+from harness.files import make_folder
 from harness.findings import Findings
 from harness.preparation import LabelledFeatures
 from harness.spec import ArmName, ClassificationPlan
@@ -41,7 +42,7 @@ class Retraining:
             except judge.TooFewGenomes as error:
                 self._found.unclassified[dataset] = str(error)
                 return ()
-            judge.write_predictions(self._file(dataset, arm), predictions)
+            _store(self._file(dataset, arm), predictions)
             self._found.classification[key] = self.recompute(dataset, arm)
             self._found.groupings[dataset] = self._arms.preparation.grouping(
                 self._spec.dataset(dataset)
@@ -106,7 +107,7 @@ class Retraining:
         """Classify by some columns of the features; return the predictions as they were stored."""
         blocks = [block[:, columns] for block in table.blocks]
         path = self._folder / "predictions" / "modalities" / f"{dataset}-{name}.csv"
-        judge.write_predictions(path, self._cross_validate(table, blocks, seeds))
+        _store(path, self._cross_validate(table, blocks, seeds))
         return judge.read_predictions(path)
 
     def _pair(self, dataset: str) -> None:
@@ -148,3 +149,8 @@ class Retraining:
 
     def _file(self, dataset: str, arm: ArmName) -> Path:
         return self._folder / "predictions" / f"{dataset}-{arm}.csv"
+
+
+def _store(path: Path, predictions: judge.Predictions) -> None:
+    make_folder(path.parent)
+    judge.write_predictions(path, predictions)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from embedders import EmbedderSpec, Modality, WeightsIdentity
-from harness import provenance
+from harness import judge, provenance
 from harness.costs import (
     Attribution,
     Bandwidth,
@@ -365,3 +365,18 @@ def without_classification() -> Comparison:
         speedup=None,
         throughput=(),
     )
+
+
+def judged(run: Comparison) -> Comparison:
+    """The same run with the gates and the verdict that follow from its records."""
+    gates = judge.all_gates(
+        run.spec,
+        widths=run.widths,
+        parity=run.parity,
+        speedup=run.speedup,
+        memory=run.memory,
+        classification=run.classification,
+        endpoints=run.endpoints,
+        unclassified=run.unclassified,
+    )
+    return replace(run, gates=tuple(gates), verdict=judge.decide(gates))

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from harness.cli import main
+from harness.evidence import Decision
 from harness.parser import build_parser
 from harness.report import new_folder
 from harness.results import write_comparison
-from tests.harness.example_run import comparison
+from tests.harness.example_run import comparison, judged
 
 COMMANDS = ("list", "doctor", "embed", "merge", "train", "predict", "migrate", "report", "check")
 FASTA = ">a\nMKTAYIAKQR\n>b\nMKV\n"
@@ -179,11 +181,25 @@ def test_fasta_to_prediction_through_the_commands(
 
 def test_report_makes_the_tables_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = new_folder(tmp_path, "run")
-    write_comparison(comparison(), folder)
+    run = judged(comparison())
+    write_comparison(run, folder)
     assert main(["report", str(folder)]) == 0
-    assert "Verdict: PASS" in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert f"Verdict: {run.verdict.decision}" in said.out
+    assert "not computed again: groups/d.csv, predictions/d-baseline.csv" in said.err
     assert (folder / "comparison.csv").exists()
     assert (folder / "report.md").exists()
+
+
+def test_a_run_whose_verdict_does_not_follow_is_not_reported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = new_folder(tmp_path, "run")
+    run = judged(comparison())
+    wrong = Decision.FAIL if run.verdict.decision is Decision.PASS else Decision.PASS
+    write_comparison(replace(run, verdict=replace(run.verdict, decision=wrong)), folder)
+    assert main(["report", str(folder)]) == 2
+    assert "the verdict does not follow from the gates" in capsys.readouterr().err
 
 
 def test_check_of_a_run_against_itself_finds_no_regression(

@@ -1,0 +1,326 @@
+"""Audit the verdict end to end: a candidate made worse must not pass, an equal one must not fail.
+
+    python -m scripts.audit_verdict -o results/verdict-audit
+
+Embeds the bundled demo's contigs once with mini-candidate, then retrains the classifier as a
+migration does, over and over with other seeds, and takes every decision the verdict would rest on:
+
+``noise``: the candidate's protein half is the baseline's plus Gaussian noise, whose size is found
+by bisection so that the accuracy falls by ``--points``. A PASS is a fault.
+``identical``: the baseline against itself. A FAIL is a fault.
+``other trainings``: the same features and folds, but the candidate's trainings have other seeds,
+so that the arms differ by chance alone. A FAIL is a fault.
+
+Any endpoint that fails is a FAIL, all that pass are a PASS, anything else is INCONCLUSIVE.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import repeat
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks import DEMO
+from classifier import predict, recipe_named, train
+from harness import judge, provenance
+from harness.evidence import Decision, Endpoint
+from harness.files import make_folder, write_text_atomically
+from harness.preparation import Preparation
+from harness.results import to_json
+from harness.spec import ArmName, Gates, read_spec
+
+SCHEMA = "embedder-migration/verdict-audit/1"
+DATASET = "contigs"
+FOLDS = 5
+MARGINS = (0.01, 0.05)
+FIRST_OF_BISECTION = 1_000_000
+"""Training seeds of the bisection; no case has them."""
+OTHER_TRAININGS = 2_000_000
+"""Added to the number of a training to get its other seed; the folds stay those of the seed."""
+MOST_NOISE, STEPS, CLOSE_ENOUGH = 8.0, 7, 0.003
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How one arm is made: training seeds, and what sets it apart from the baseline.
+
+    ``noise`` is in standard deviations of each column of the protein half.
+    """
+
+    seeds: tuple[int, ...]
+    noise: float = 0.0
+    noise_seed: int = 0
+    other_trainings: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bench:
+    """The baseline's features, float32 ``(n, d)``, the protein half from column ``protein`` on."""
+
+    matrix: torch.Tensor
+    protein: int
+    examples: judge.Examples
+    recipe: str
+
+    def predictions(self, plan: Plan) -> judge.Predictions:
+        """Retrain one arm on the folds of its seeds."""
+        matrix = self._noisy(plan) if plan.noise else self.matrix
+        if plan.other_trainings:
+            return self._with_other_trainings(matrix, plan.seeds)
+        return judge.cross_validate(
+            [matrix],
+            self.examples,
+            folds=FOLDS,
+            seeds=plan.seeds,
+            recipe=recipe_named(self.recipe),
+        )
+
+    def _noisy(self, plan: Plan) -> torch.Tensor:
+        random = torch.Generator().manual_seed(plan.noise_seed)
+        matrix = self.matrix.clone()
+        half = matrix[:, self.protein :]
+        half += plan.noise * half.std(dim=0) * torch.randn(half.shape, generator=random)
+        return matrix
+
+    def _with_other_trainings(
+        self, matrix: torch.Tensor, seeds: tuple[int, ...]
+    ) -> judge.Predictions:
+        """Do what ``judge.cross_validate`` does, on its folds but with other training seeds."""
+        shape = (len(seeds), len(self.examples))
+        folds, chances = np.full(shape, -1, dtype=np.int64), np.full(shape, np.nan, np.float32)
+        labels, groups = self.examples.labels, self.examples.groups
+        for row, seed in enumerate(seeds):
+            for number, fold in enumerate(judge.grouped_folds(labels, groups, FOLDS, seed)):
+                trained = train(
+                    [matrix],
+                    labels,
+                    groups,
+                    recipe=recipe_named(self.recipe),
+                    seed=OTHER_TRAININGS + FOLDS * seed + number,
+                    rows=fold.train,
+                )
+                folds[row, fold.test] = number
+                chances[row, fold.test] = predict(trained, [matrix], rows=fold.test)
+        return judge.Predictions(self.examples, seeds, folds, chances)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the verdict said of one case; ``accuracy_lost`` is over all rows and seeds."""
+
+    seeds: tuple[int, ...]
+    decision: Decision
+    accuracy_lost: float
+    endpoints: tuple[Endpoint, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """All cases of one kind at one margin.
+
+    ``forbidden``: the decision that must not be; None where the truth allows any. ``noise`` as in
+    :class:`Plan`.
+    """
+
+    name: str
+    margin: float
+    noise: float
+    forbidden: Decision | None
+    outcomes: tuple[Outcome, ...]
+
+    def count(self, decision: Decision) -> int:
+        """Return how many cases were decided so."""
+        return sum(outcome.decision is decision for outcome in self.outcomes)
+
+    @property
+    def faults(self) -> int:
+        """Return how many decisions must not be."""
+        return 0 if self.forbidden is None else self.count(self.forbidden)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything that was audited."""
+
+    schema: str
+    provenance: provenance.Provenance
+    dataset: str
+    recipe: str
+    cases: int
+    seeds_of_a_case: int
+    seconds: float
+    audits: tuple[Audit, ...]
+
+
+def main() -> int:
+    """Audit, write and print; the exit code is 1 if a decision was wrong."""
+    options = _options()
+    started, clock = datetime.now(UTC), time.perf_counter()
+    bench = demo_bench(options.recipe)
+    # spawned: a forked process would inherit the locks of torch's threads
+    with ProcessPoolExecutor(
+        options.processes, get_context("spawn"), initializer=_take, initargs=(bench,)
+    ) as pool:
+        noise = find_noise(pool, options.points / 100, options.retrainings)
+        audits = audit(pool, options.seeds, options.retrainings, noise, options.points / 100)
+    report = Report(
+        schema=SCHEMA,
+        provenance=provenance.collect(
+            shlex.join(["python", "-m", "scripts.audit_verdict", *sys.argv[1:]]), (DEMO,), started
+        ),
+        dataset=DATASET,
+        recipe=options.recipe,
+        cases=options.seeds,
+        seeds_of_a_case=options.retrainings,
+        seconds=time.perf_counter() - clock,
+        audits=audits,
+    )
+    make_folder(options.output)
+    write_text_atomically(options.output / "audit.json", to_json(report))
+    print(audit_table(audits))
+    return 1 if any(each.faults for each in audits) else 0
+
+
+def demo_bench(recipe: str) -> Bench:
+    """Embed the demo's contigs with mini-candidate, as a migration does."""
+    spec = read_spec(DEMO)
+    with tempfile.TemporaryDirectory() as place:
+        preparation = Preparation(spec, Path(place) / "features")
+        embedder = preparation.loader(spec.candidate)()
+        arm = ArmName.CANDIDATE
+        table = preparation.features(spec.dataset(DATASET), arm, {arm: embedder})
+        matrix = torch.cat(list(table.blocks))  # a copy: the files go with their folder
+    return Bench(matrix, matrix.shape[1] - embedder.spec.width, table.examples, recipe)
+
+
+def find_noise(pool: ProcessPoolExecutor, wanted: float, retrainings: int) -> float:
+    """Return the size of noise that costs about ``wanted`` accuracy, found by bisection.
+
+    Raises
+    ------
+    SystemExit
+        If even noise that drowns the protein half does not cost so much.
+    """
+    seeds = [FIRST_OF_BISECTION + number for number in range(2 * retrainings)]
+    plain = _accuracies(pool.map(predictions, [Plan((seed,)) for seed in seeds]))
+
+    def lost(noise: float) -> float:
+        plans = [Plan((seed,), noise=noise, noise_seed=seed) for seed in seeds]
+        return plain - _accuracies(pool.map(predictions, plans))
+
+    if lost(MOST_NOISE) < wanted:
+        raise SystemExit(f"no noise costs {wanted:.3f} of accuracy; ask for fewer --points")
+    low, high = 0.0, MOST_NOISE
+    for _ in range(STEPS):
+        middle = (low + high) / 2
+        found = lost(middle)
+        if abs(found - wanted) <= CLOSE_ENOUGH:
+            return middle
+        low, high = (middle, high) if found < wanted else (low, middle)
+    return (low + high) / 2
+
+
+def audit(
+    pool: ProcessPoolExecutor, cases: int, retrainings: int, noise: float, lost: float
+) -> tuple[Audit, ...]:
+    """Retrain all arms of all cases, and decide on them at each margin."""
+    seeds = [tuple(range(n * retrainings, (n + 1) * retrainings)) for n in range(cases)]
+    plans = {
+        "baseline": [Plan(each) for each in seeds],
+        "noise": [Plan(each, noise=noise, noise_seed=n) for n, each in enumerate(seeds)],
+        "other trainings": [Plan(each, other_trainings=True) for each in seeds],
+    }
+    made = {name: pool.map(predictions, each) for name, each in plans.items()}
+    arms = {name: list(each) for name, each in made.items()}
+    arms["identical"] = arms["baseline"]
+    audits = []
+    for name, margin in (
+        (n, m) for n in ("noise", "identical", "other trainings") for m in MARGINS
+    ):
+        forbidden: Decision | None = Decision.FAIL
+        if name == "noise":
+            forbidden = Decision.PASS if lost > margin else None
+        outcomes = map(decide, arms["baseline"], arms[name], repeat(margin))
+        size = noise if name == "noise" else 0.0
+        audits.append(Audit(name, margin, size, forbidden, tuple(outcomes)))
+    return tuple(audits)
+
+
+def decide(baseline: judge.Predictions, candidate: judge.Predictions, margin: float) -> Outcome:
+    """Return the verdict on one case: all endpoints at both levels."""
+    endpoints = judge.paired_endpoints(
+        baseline, candidate, dataset=DATASET, gates=Gates(margin, margin)
+    )
+    decisions = [each.paired.decision for each in endpoints]
+    decision = Decision.INCONCLUSIVE
+    if Decision.FAIL in decisions:
+        decision = Decision.FAIL
+    elif all(each is Decision.PASS for each in decisions):
+        decision = Decision.PASS
+    lost = _accuracy(baseline) - _accuracy(candidate)
+    return Outcome(baseline.seeds, decision, lost, endpoints)
+
+
+def audit_table(audits: Iterable[Audit]) -> str:
+    """Return Markdown: what was decided how often, and how often that must not be."""
+    lines = [
+        "| candidate | margin | accuracy lost | PASS | FAIL | INCONCLUSIVE | faults |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for each in audits:
+        lost = float(np.mean([outcome.accuracy_lost for outcome in each.outcomes]))
+        counts = (Decision.PASS, Decision.FAIL, Decision.INCONCLUSIVE)
+        shown = " | ".join(str(each.count(decision)) for decision in counts)
+        faults = "–" if each.forbidden is None else f"{each.faults} ({each.forbidden})"
+        lines.append(f"| {each.name} | {each.margin:g} | {lost:+.3f} | {shown} | {faults} |")
+    return "\n".join(lines)
+
+
+_BENCH: list[Bench] = []
+
+
+def _take(bench: Bench) -> None:
+    """Give a process of the pool its features."""
+    torch.set_num_threads(1)
+    _BENCH[:] = [bench]
+
+
+def predictions(plan: Plan) -> judge.Predictions:
+    """Retrain one arm in a process of the pool."""
+    return _BENCH[0].predictions(plan)
+
+
+def _accuracy(found: judge.Predictions) -> float:
+    return float(((found.probabilities >= 0.5) == (found.examples.labels == 1)).mean())
+
+
+def _accuracies(found: Iterable[judge.Predictions]) -> float:
+    return float(np.mean([_accuracy(each) for each in found]))
+
+
+def _options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--seeds", type=int, default=50, help="cases of each kind")
+    parser.add_argument("--retrainings", type=int, default=3, help="training seeds of each case")
+    parser.add_argument("--points", type=float, default=3.0, help="accuracy that noise is to cost")
+    parser.add_argument("--recipe", default="fast")
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
