@@ -119,7 +119,10 @@ class Extraction:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """One condition of the migration: what was asked, what was found, what follows."""
+    """One condition of the migration: what was asked, what was found, what follows.
+
+    One that is not ``required`` has no say in the verdict.
+    """
 
     name: str
     limit: float | None
@@ -128,6 +131,7 @@ class Gate:
     upper: float | None
     decision: Decision
     reason: str
+    required: bool = True
 
 
 @dataclass(frozen=True, slots=True)

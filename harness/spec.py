@@ -70,7 +70,8 @@ class Dataset:
     """Labelled sequences; paths are relative to the migration file.
 
     The DNA half comes from ``nucleotides`` (embedded here), from ``dna_features`` (a folder that
-    the original pipeline wrote), or is absent.
+    the original pipeline wrote), or is absent. What is not ``required`` is judged and shown, but
+    has no say in the verdict.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Dataset:
     labels: Path
     nucleotides: Path | None = None
     dna_features: Path | None = None
+    required: bool = True
 
     def __post_init__(self) -> None:
         if not self.name.replace("-", "").replace("_", "").isalnum():

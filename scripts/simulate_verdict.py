@@ -146,14 +146,8 @@ def simulate(
     """Draw ``repeats`` pairs at the margin and as many without a loss, for every mix."""
     for mix in product(clusters, sizes, CORRELATIONS, DISCORDANCES, RETRAININGS):
         count, size, correlation, discordance, (seeds, sway) = mix
-        scenario = partial(
-            Scenario,
-            sizes_of(size, count),
-            discordance=discordance,
-            correlation=correlation,
-            seeds=seeds,
-            sway=sway,
-        )
+        kind = {"discordance": discordance, "correlation": correlation, "sway": sway}
+        scenario = partial(Scenario, sizes_of(size, count), seeds=seeds, **kind)
         equal = draw(scenario(loss=0.0), repeats, random)
         for margin in MARGINS:
             passed: FalsePasses = (None, None, None)
@@ -181,14 +175,9 @@ def power_curves(
 ) -> Iterator[Point]:
     """Draw pairs without a loss for more and more clusters of the one kind of ``CURVE``."""
     for discordance, count in product(DISCORDANCES, clusters):
-        scenario = Scenario(
-            sizes_of(CURVE["size"], count),
-            loss=0.0,
-            discordance=discordance,
-            correlation=CURVE["correlation"],
-            seeds=CURVE["seeds"],
-            sway=CURVE["sway"],
-        )
+        sizes = sizes_of(CURVE["size"], count)
+        way = CURVE["correlation"], CURVE["seeds"], CURVE["sway"]
+        scenario = Scenario(sizes, 0.0, discordance, *way)
         drawn_pairs = draw(scenario, repeats, random)
         for margin in MARGINS:
             passed = intervals(drawn_pairs, margin=margin).lower > -margin

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from harness.costs import Speedup
 from harness.evidence import Classification, Decision, Endpoint, NonInferiority
@@ -43,13 +44,14 @@ def all_gates(
         seen = dict.fromkeys(r.level for r in classification if r.dataset == dataset.name)
         levels = list(seen) or ["chunk"]
         if dataset.name in unclassified:
-            gates += undecided_gates(
+            asked = undecided_gates(
                 unclassified[dataset.name], dataset=dataset.name, levels=levels, gates=spec.gates
             )
         else:
-            gates += endpoint_gates(
+            asked = endpoint_gates(
                 classification, endpoints, dataset=dataset.name, levels=levels, gates=spec.gates
             )
+        gates += [replace(gate, required=dataset.required) for gate in asked]
     if spec.gates.speedup_at_least is not None:
         gates.append(speedup_gate(speedup, spec.gates.speedup_at_least))
     if spec.gates.device_memory_at_most is not None:
@@ -242,17 +244,31 @@ def parity_gates(checks: Sequence[ParityCheck]) -> list[Gate]:
 
 
 def decide(gates: Sequence[Gate]) -> Verdict:
-    """Join the gates: one failure fails, one open question leaves it open, else it passes."""
-    failed = [gate for gate in gates if gate.decision is Decision.FAIL]
-    unsure = [gate for gate in gates if gate.decision is Decision.INCONCLUSIVE]
-    missing = [gate for gate in gates if gate.decision is Decision.NOT_MEASURED]
+    """Join the gates: one failure fails, one open question leaves it open, else it passes.
+
+    Gates that are not required have no say; what they found is said behind the reason.
+    """
+    asked = [gate for gate in gates if gate.required]
+    failed = [gate for gate in asked if gate.decision is Decision.FAIL]
+    unsure = [gate for gate in asked if gate.decision is Decision.INCONCLUSIVE]
+    missing = [gate for gate in asked if gate.decision is Decision.NOT_MEASURED]
+    beside = _beside([gate for gate in gates if not gate.required])
     if failed:
-        return Verdict(Decision.FAIL, f"{_names(failed)} missed its limit")
-    if unsure or missing or not gates:
+        return Verdict(Decision.FAIL, f"{_names(failed)} missed its limit{beside}")
+    if unsure or missing or not asked:
         parts = [f"{_names(unsure)} could go either way"] if unsure else []
         parts += [f"not measured: {_names(missing)}"] if missing else []
-        return Verdict(Decision.INCONCLUSIVE, "; ".join(parts) or "there is no gate")
-    return Verdict(Decision.PASS, f"all {len(gates)} gates passed")
+        return Verdict(Decision.INCONCLUSIVE, ("; ".join(parts) or "there is no gate") + beside)
+    return Verdict(Decision.PASS, f"all {len(asked)} gates passed{beside}")
+
+
+def _beside(gates: Sequence[Gate]) -> str:
+    """Say what gates found that are not required, unless they passed."""
+    open_yet = [gate for gate in gates if gate.decision is not Decision.PASS]
+    if not open_yet:
+        return ""
+    said = ", ".join(f"{gate.name} {gate.decision}" for gate in open_yet)
+    return f" (not required by the migration file: {said})"
 
 
 def _names(gates: Sequence[Gate]) -> str:

@@ -22,7 +22,7 @@ from harness.report.numerals import (
     times_within,
     within,
 )
-from harness.report.tables import arm_title, rows
+from harness.report.tables import arm_title, gate_title, rows
 from harness.results import Comparison, Gate, find
 from harness.spec import ArmName
 
@@ -56,7 +56,7 @@ def headline(comparison: Comparison) -> Headline:
     """Return the first screen of a comparison."""
     spec, origin = comparison.spec, comparison.provenance
     lines = [
-        ForestLine(_endpoint_name(each), each.paired, decided(comparison, each))
+        ForestLine(endpoint_title(comparison, each), each.paired, decided(comparison, each))
         for each in comparison.endpoints
     ]
     return Headline(
@@ -78,11 +78,11 @@ def headline(comparison: Comparison) -> Headline:
 def gate_section(comparison: Comparison) -> Section:
     """Return every gate with its limit, what was found, and what follows."""
     table = Table(
-        "Every gate must pass. A gate that was not measured never passes.",
+        "Every gate must pass that is required. A gate that was not measured never passes.",
         ("gate", "decision", "limit", "value", "interval", "why"),
         tuple(
             (
-                gate.name,
+                gate_title(gate),
                 gate.decision,
                 exact(gate.limit),
                 NOT_MEASURED if gate.value is None else exact(gate.value),
@@ -139,7 +139,7 @@ def endpoint_table(comparison: Comparison) -> Table:
         ),
         tuple(
             (
-                _endpoint_name(each),
+                endpoint_title(comparison, each),
                 decided(comparison, each),
                 signed(each.paired.difference),
                 within(each.paired.lower, each.paired.upper),
@@ -157,8 +157,7 @@ def endpoint_table(comparison: Comparison) -> Table:
 
 def decided(comparison: Comparison, each: Endpoint) -> Decision:
     """Return what the endpoint's gate decided: it may ask for more than the interval alone."""
-    name = f"{each.dataset}: {each.endpoint} per {each.level}"
-    gate = find(comparison.gates, name=name)
+    gate = _gate_of(comparison, each)
     return each.paired.decision if gate is None else gate.decision
 
 
@@ -208,8 +207,19 @@ def _strata(detail: Detail | None) -> Iterator[ForestLine]:
         yield ForestLine(f"{each.endpoint}, {each.by} {each.name}", each.paired, None)
 
 
-def _endpoint_name(each: Endpoint) -> str:
+def endpoint_title(comparison: Comparison, each: Endpoint) -> str:
+    """Return what an endpoint is called, and whether the verdict asks for it."""
+    gate = _gate_of(comparison, each)
+    return endpoint_name(each) if gate is None else gate_title(gate)
+
+
+def endpoint_name(each: Endpoint) -> str:
+    """Return the name that the endpoint's gate has."""
     return f"{each.dataset}: {each.endpoint} per {each.level}"
+
+
+def _gate_of(comparison: Comparison, each: Endpoint) -> Gate | None:
+    return find(comparison.gates, name=endpoint_name(each))
 
 
 def _gate_interval(gate: Gate) -> str:

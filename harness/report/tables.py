@@ -103,11 +103,17 @@ def gate_table(comparison: Comparison, style: str) -> str:
 def gates_as_table(gates: Sequence[Gate], style: str) -> str:
     """Return any gates as a table; see :func:`gate_table`."""
     lines = [
-        [gate.decision.value, cell(gate.name, style), cell(gate.reason, style)] for gate in gates
+        [gate.decision.value, cell(gate_title(gate), style), cell(gate.reason, style)]
+        for gate in gates
     ]
     return tabulate(
         lines, headers=["decision", "gate", "why"], tablefmt=style, disable_numparse=True
     )
+
+
+def gate_title(gate: Gate) -> str:
+    """Return what a gate is called where it is shown."""
+    return gate.name if gate.required else f"{gate.name} (not required)"
 
 
 def plain_table(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from harness.costs import Speedup
@@ -282,3 +284,32 @@ def test_parity_keeps_its_limit_and_nan_never_does(
 )
 def test_verdict_joins_the_gates(parts: list[Decision], whole: Decision) -> None:
     assert decide([gate(part) for part in parts]).decision is whole
+
+
+@pytest.mark.parametrize("decision", list(Decision))
+def test_a_gate_that_is_not_required_is_told_and_has_no_say(decision: Decision) -> None:
+    beside = replace(gate(decision), required=False)
+    verdict = decide([gate(Decision.PASS), beside])
+    assert verdict.decision is Decision.PASS
+    assert ("not required" in verdict.reason) == (decision is not Decision.PASS)
+    assert decide([gate(Decision.FAIL), beside]).decision is Decision.FAIL
+    assert decide([beside]).decision is Decision.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("required", [True, False])
+def test_endpoints_are_required_as_the_file_says(required: bool) -> None:
+    datasets = tuple(replace(each, required=required) for each in SPEC.datasets)
+    gates = all_gates(
+        replace(SPEC, datasets=datasets),
+        widths=[],
+        parity=[],
+        speedup=None,
+        memory=[],
+        classification=[],
+        endpoints=[],
+        unclassified={},
+    )
+    of_data = [line for line in gates if line.name.startswith("d: ")]
+    assert of_data
+    assert {line.required for line in of_data} == {required}
+    assert all(line.required for line in gates if line not in of_data)
