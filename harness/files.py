@@ -7,6 +7,8 @@ import secrets
 from collections.abc import Callable
 from pathlib import Path
 
+from embedders.errors import InputError
+
 PARTIAL_SUFFIX = ".partial"
 """Ends the name of every file that is still being written."""
 
@@ -62,6 +64,22 @@ def make_folder(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for each in missing:
         _flush_folder(each.parent)
+
+
+def fresh_folder(folder: Path) -> Path:
+    """Make a folder that holds nothing yet, or take an empty one; return it.
+
+    Raises
+    ------
+    InputError
+        If something is there: results are never replaced.
+    OSError
+        If the disk refuses.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder} is not empty; choose a new folder, results are never replaced")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def set_aside(path: Path, place: Path) -> Path:

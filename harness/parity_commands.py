@@ -16,7 +16,7 @@ from typing import Any
 from embedders import Embedder, InputError, Modality, Truncation, checkpoint, load
 from harness import cells, features, measure, provenance, report
 from harness.arguments import add_embedder, add_fasta, add_weights, positive
-from harness.files import write_text_atomically
+from harness.files import fresh_folder, write_text_atomically
 from harness.results import ParityCheck, to_json
 
 SCHEMA = "embedder-migration/audit/1"
@@ -78,7 +78,7 @@ def audit(options: argparse.Namespace) -> int:
             f"--against needs at least {measure.LEAST_ROWS} sequences to tell likeness from "
             f"chance, and there are {len(sequences)}"
         )
-    folder = None if options.output is None else _new(options.output)
+    folder = None if options.output is None else fresh_folder(options.output)
     other = measure.other_runtime(embedder.spec.runtime)
     found = measure.examine(
         embedder,
@@ -163,10 +163,3 @@ def _screen(asked: Sequence[tuple[str, ParityCheck]]) -> str:
     table = report.plain_table(lines, ("", "embedder", "check", "value", "limit", "what was asked"))
     failed = sum(not check.passed for _, check in asked)
     return f"{table}\n{len(asked)} checks, {failed} failed"
-
-
-def _new(folder: Path) -> Path:
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder} is not empty; choose a new folder, results are never replaced")
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from embedders import RUNTIMES
-from harness import commands, features, selftest_commands, speed_commands
+from harness import commands, features, parity_commands, selftest_commands, speed_commands
 from harness.arguments import (
     add_embedder,
     add_fasta,
@@ -56,6 +56,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     _add_machine(command)
     _add_features(command)
+    parity_commands.add(command)
     _add_runs(command)
     _add_speed(command)
     return parser

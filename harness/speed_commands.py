@@ -16,7 +16,7 @@ from embedders import InputError, load
 from embedders.alphabet import clean_protein
 from embedders.batching import SPECIAL_TOKENS
 from harness import cells, features, measure, provenance, report, speed
-from harness.files import write_text_atomically
+from harness.files import fresh_folder, write_text_atomically
 from harness.results import to_json
 
 SAMPLE_SEQUENCES = 20_000
@@ -32,7 +32,7 @@ _Value = str | float | None
 
 def sweep(options: argparse.Namespace) -> int:
     """Try token budgets, or batch sizes at one length, and write table and plot."""
-    folder = _new(options.output)
+    folder = fresh_folder(options.output)
     loader = partial(
         load,
         options.embedder,
@@ -83,7 +83,7 @@ def sweep(options: argparse.Namespace) -> int:
 
 def attribute(options: argparse.Namespace) -> int:
     """Split the gain of a migration into size, dtype and runtime."""
-    folder = _new(options.output)
+    folder = fresh_folder(options.output)
     inputs = _inputs(options.fasta, options.sequences, rounds=DISTINCT_ROUNDS)
 
     def contender(cell: speed.Cell) -> speed.Contender:
@@ -154,13 +154,6 @@ def _inputs(fasta: Path, count: int, *, rounds: int) -> list[list[str]]:
 
 def _provenance(fasta: Path) -> provenance.Provenance:
     return provenance.collect(shlex.join(["harness", *sys.argv[1:]]), (fasta,), datetime.now(UTC))
-
-
-def _new(folder: Path) -> Path:
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder} is not empty; choose a new folder, results are never replaced")
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def _table(rows: Sequence[dict[str, _Value]]) -> str:

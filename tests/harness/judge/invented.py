@@ -11,7 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 from harness.judge.evaluation import Level
 
 
-def level(labels: ArrayLike, chances: ArrayLike, groups: Sequence[Any] | None = None) -> Level:
+def level(
+    labels: ArrayLike, chances: ArrayLike, groups: Sequence[Any] | NDArray[Any] | None = None
+) -> Level:
     """One row of probabilities is one seed; without groups, each row is a group of its own."""
     truth = np.asarray(labels, dtype=np.int64)
     names = range(len(truth)) if groups is None else groups

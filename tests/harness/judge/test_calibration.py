@@ -131,3 +131,9 @@ def test_degenerate_rows_have_finite_errors(labels: list[int], groups: list[int]
     assert found.plain_error == pytest.approx(abs(np.mean(labels) - 0.5))
     assert 0 <= found.error <= found.plain_error
     assert "NaN" not in to_json(found)
+
+
+def test_a_run_of_ties_goes_where_its_middle_lies() -> None:
+    # two bins of two rows each: most of the run is in the lower, or its middle in the upper
+    assert equal_mass(np.array([0.1, 0.1, 0.1, 0.2]), bins=2).tolist() == [0, 0, 0, 1]
+    assert equal_mass(np.array([0.1, 0.2, 0.2, 0.2]), bins=2).tolist() == [0, 1, 1, 1]

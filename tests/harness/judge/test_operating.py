@@ -15,8 +15,8 @@ from harness.results import find, to_json
 from tests.harness.judge.invented import level, noisy
 
 LABELS = np.arange(500) % 2
-BASELINE = level(LABELS, noisy(LABELS, seeds=3))
-CANDIDATE = level(LABELS, noisy(LABELS, seeds=3, noise=0.4, seed=1) * 0.9)
+BASELINE = level(LABELS, noisy(LABELS, seeds=3, noise=0.25))
+CANDIDATE = level(LABELS, noisy(LABELS, seeds=3, noise=0.2, seed=1))
 POINTS = operating_points(BASELINE, CANDIDATE)
 OWN, KEPT = "specificity ≥ 0.95, own threshold", "specificity ≥ 0.95, baseline's threshold"
 STRICT = "specificity ≥ 0.99, own threshold"
@@ -64,9 +64,9 @@ def test_a_threshold_reaches_the_specificity_and_no_lower_probability_does(
 ) -> None:
     arm = level([0] * len(hosts) + [1] * len(viral), hosts + viral)
     found = threshold_at(arm, percent)
-    seen = np.float32(hosts).astype(np.float64)
+    seen = np.array(hosts, dtype=np.float64)
     assert 100 * np.count_nonzero(seen < found) >= percent * len(hosts)
-    for lower in np.float32(hosts + viral).astype(np.float64):
+    for lower in hosts + viral:
         if lower < found:
             assert 100 * np.count_nonzero(seen < lower) < percent * len(hosts)
 

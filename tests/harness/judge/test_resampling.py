@@ -64,7 +64,7 @@ def by_scikit_learn(labels: NDArray[np.int64], chances: NDArray[np.float64]) -> 
 def means(chances: NDArray[np.float32], kept: NDArray[np.intp]) -> NDArray[np.float64]:
     """Metrics of the rows kept, as often as each is named, averaged over the seeds given."""
     each = [by_scikit_learn(LABELS[kept], one[kept].astype(np.float64)) for one in chances]
-    return np.mean(each, axis=0)
+    return np.asarray(np.mean(each, axis=0))
 
 
 def test_values_are_means_over_seeds_of_scikit_learns() -> None:
