@@ -2,11 +2,12 @@
 
     python -m scripts.audit_verdict -o results/verdict-audit
 
-Embeds the bundled demo's contigs once with mini-candidate, then retrains the classifier as a
+Embeds one of the demo's data sets once with mini-candidate, then retrains the classifier as a
 migration does, over and over with other seeds, and takes every decision the verdict would rest on:
 
 ``noise``: the candidate's protein half is the baseline's plus Gaussian noise, whose size is found
-by bisection so that the accuracy falls by ``--points``. A PASS is a fault.
+by bisection so that the accuracy falls by ``--points``. A PASS is a fault where that is more than
+the margin.
 ``identical``: the baseline against itself. A FAIL is a fault.
 ``other trainings``: the same features and folds, but the candidate's trainings have other seeds,
 so that the arms differ by chance alone. A FAIL is a fault.
@@ -43,7 +44,6 @@ from harness.results import to_json
 from harness.spec import ArmName, Gates, read_spec
 
 SCHEMA = "embedder-migration/verdict-audit/1"
-DATASET = "contigs"
 FOLDS = 5
 MARGINS = (0.01, 0.05)
 FIRST_OF_BISECTION = 1_000_000
@@ -169,19 +169,22 @@ def main() -> int:
     """Audit, write and print; the exit code is 1 if a decision was wrong."""
     options = _options()
     started, clock = datetime.now(UTC), time.perf_counter()
-    bench = demo_bench(options.recipe)
+    bench = demo_bench(options.dataset, options.recipe)
     # spawned: a forked process would inherit the locks of torch's threads
     with ProcessPoolExecutor(
         options.processes, get_context("spawn"), initializer=_take, initargs=(bench,)
     ) as pool:
-        noise = find_noise(pool, options.points / 100, options.retrainings)
-        audits = audit(pool, options.seeds, options.retrainings, noise, options.points / 100)
+        noises = [
+            (points / 100, find_noise(pool, points / 100, options.retrainings))
+            for points in options.points
+        ]
+        audits = audit(pool, options.dataset, options.seeds, options.retrainings, noises)
     report = Report(
         schema=SCHEMA,
         provenance=provenance.collect(
             shlex.join(["python", "-m", "scripts.audit_verdict", *sys.argv[1:]]), (DEMO,), started
         ),
-        dataset=DATASET,
+        dataset=options.dataset,
         recipe=options.recipe,
         cases=options.seeds,
         seeds_of_a_case=options.retrainings,
@@ -194,14 +197,14 @@ def main() -> int:
     return 1 if any(each.faults for each in audits) else 0
 
 
-def demo_bench(recipe: str) -> Bench:
-    """Embed the demo's contigs with mini-candidate, as a migration does."""
+def demo_bench(dataset: str, recipe: str) -> Bench:
+    """Embed a data set of the demo with mini-candidate, as a migration does."""
     spec = read_spec(DEMO)
     with tempfile.TemporaryDirectory() as place:
         preparation = Preparation(spec, Path(place) / "features")
         embedder = preparation.loader(spec.candidate)()
         arm = ArmName.CANDIDATE
-        table = preparation.features(spec.dataset(DATASET), arm, {arm: embedder})
+        table = preparation.features(spec.dataset(dataset), arm, {arm: embedder})
         matrix = torch.cat(list(table.blocks))  # a copy: the files go with their folder
     return Bench(matrix, matrix.shape[1] - embedder.spec.width, table.examples, recipe)
 
@@ -234,35 +237,49 @@ def find_noise(pool: ProcessPoolExecutor, wanted: float, retrainings: int) -> fl
 
 
 def audit(
-    pool: ProcessPoolExecutor, cases: int, retrainings: int, noise: float, lost: float
+    pool: ProcessPoolExecutor,
+    dataset: str,
+    cases: int,
+    retrainings: int,
+    noises: Sequence[tuple[float, float]],
 ) -> tuple[Audit, ...]:
-    """Retrain all arms of all cases, and decide on them at each margin."""
+    """Retrain all arms of all cases, and decide on them at each margin.
+
+    ``noises``: accuracy that is lost, and the size of the noise that costs it.
+    """
     seeds = [tuple(range(n * retrainings, (n + 1) * retrainings)) for n in range(cases)]
-    plans = {
-        "baseline": [Plan(each) for each in seeds],
-        "noise": [Plan(each, noise=noise, noise_seed=n) for n, each in enumerate(seeds)],
+    equal = {
+        "identical": [Plan(each) for each in seeds],
         "other trainings": [Plan(each, other_trainings=True) for each in seeds],
     }
-    made = {name: pool.map(predictions, each) for name, each in plans.items()}
-    arms = {name: list(each) for name, each in made.items()}
-    arms["identical"] = arms["baseline"]
+    noisy = [
+        [Plan(each, noise=size, noise_seed=n) for n, each in enumerate(seeds)] for _, size in noises
+    ]
+    baseline = list(pool.map(predictions, equal["identical"]))
+    arms = [("noise", lost, size, plans) for (lost, size), plans in zip(noises, noisy, strict=True)]
+    arms += [(name, 0.0, 0.0, plans) for name, plans in equal.items()]
     audits = []
-    for name, margin in (
-        (n, m) for n in ("noise", "identical", "other trainings") for m in MARGINS
-    ):
-        forbidden: Decision | None = Decision.FAIL
-        if name == "noise":
-            forbidden = Decision.PASS if lost > margin else None
-        outcomes = map(decide, arms["baseline"], arms[name], repeat(margin))
-        size = noise if name == "noise" else 0.0
-        audits.append(Audit(name, margin, size, forbidden, tuple(outcomes)))
+    for name, lost, size, plans in arms:
+        candidate = baseline if name == "identical" else list(pool.map(predictions, plans))
+        for margin in MARGINS:
+            forbidden = _forbidden(lost, margin)
+            outcomes = map(decide, repeat(dataset), baseline, candidate, repeat(margin))
+            audits.append(Audit(name, margin, size, forbidden, tuple(outcomes)))
     return tuple(audits)
 
 
-def decide(baseline: judge.Predictions, candidate: judge.Predictions, margin: float) -> Outcome:
-    """Return the verdict on one case: all endpoints at both levels."""
+def _forbidden(lost: float, margin: float) -> Decision | None:
+    if not lost:
+        return Decision.FAIL
+    return Decision.PASS if lost > margin else None
+
+
+def decide(
+    dataset: str, baseline: judge.Predictions, candidate: judge.Predictions, margin: float
+) -> Outcome:
+    """Return the verdict on one case: all endpoints at all levels."""
     endpoints = judge.paired_endpoints(
-        baseline, candidate, dataset=DATASET, gates=Gates(margin, margin)
+        baseline, candidate, dataset=dataset, gates=Gates(margin, margin)
     )
     decisions = [each.paired.decision for each in endpoints]
     decision = Decision.INCONCLUSIVE
@@ -314,8 +331,11 @@ def _accuracies(found: Iterable[judge.Predictions]) -> float:
 def _options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seeds", type=int, default=50, help="cases of each kind")
-    parser.add_argument("--retrainings", type=int, default=3, help="training seeds of each case")
-    parser.add_argument("--points", type=float, default=3.0, help="accuracy that noise is to cost")
+    parser.add_argument("--dataset", default="proteins", help="of the demo (default: proteins)")
+    parser.add_argument("--retrainings", type=int, default=10, help="training seeds of each case")
+    parser.add_argument(
+        "--points", type=float, nargs="+", default=[3.0, 8.0], help="accuracy that noise is to cost"
+    )
     parser.add_argument("--recipe", default="fast")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER")

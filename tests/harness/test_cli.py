@@ -16,7 +16,10 @@ from harness.report import new_folder
 from harness.results import write_comparison
 from tests.harness.example_run import comparison, judged
 
-COMMANDS = ("list", "doctor", "embed", "merge", "train", "predict", "migrate", "report", "check")
+COMMANDS = (
+    *("list", "doctor", "selftest", "audit", "embed", "merge", "train", "predict"),
+    *("sweep", "attribute", "migrate", "report", "check"),
+)
 FASTA = ">a\nMKTAYIAKQR\n>b\nMKV\n"
 
 

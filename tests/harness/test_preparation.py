@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -51,7 +52,7 @@ def write_inputs(folder: Path) -> None:
     )
 
 
-def migration(folder: Path, **dataset: Path) -> MigrationSpec:
+def migration(folder: Path, **dataset: Any) -> MigrationSpec:
     return MigrationSpec(
         schema=1,
         name="m",

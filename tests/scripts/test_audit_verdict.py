@@ -87,14 +87,14 @@ def test_any_failing_endpoint_fails_and_all_passing_pass(bench: Bench) -> None:
     labels = bench.examples.labels
     right = np.tile(np.where(labels == 1, 0.9, 0.1).astype(np.float32), (3, 1))
     perfect = judge.Predictions(bench.examples, (0, 1, 2), np.zeros((3, 240), np.int64), right)
-    same = audit_verdict.decide(perfect, perfect, 0.1)
+    same = audit_verdict.decide("d", perfect, perfect, 0.1)
     assert (same.decision, same.accuracy_lost) == (Decision.PASS, 0.0)
     half_lost = shifted(perfect, np.flatnonzero((labels == 1) & (np.arange(240) % 4 < 2)))
-    worse = audit_verdict.decide(perfect, half_lost, 0.1)
+    worse = audit_verdict.decide("d", perfect, half_lost, 0.1)
     assert worse.decision is Decision.FAIL
     assert worse.accuracy_lost == pytest.approx(0.25)
     some_lost = shifted(perfect, np.flatnonzero((labels == 1) & (np.arange(240) % 40 < 2)))
-    assert audit_verdict.decide(perfect, some_lost, 0.1).decision is Decision.INCONCLUSIVE
+    assert audit_verdict.decide("d", perfect, some_lost, 0.1).decision is Decision.INCONCLUSIVE
 
 
 def outcome(decision: Decision) -> Outcome:

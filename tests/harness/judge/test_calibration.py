@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from random import Random
 
 import numpy as np
 import pytest
@@ -85,7 +86,7 @@ values = st.lists(
 
 @given(values, st.integers(1, 15), st.randoms())
 def test_bins_depend_on_values_alone_and_ascend(
-    drawn: list[float], bins: int, random: np.random.Generator
+    drawn: list[float], bins: int, random: Random
 ) -> None:
     found = equal_mass(np.array(drawn), bins=bins)
     shuffled = list(range(len(drawn)))
