@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -52,13 +51,15 @@ def write_inputs(folder: Path) -> None:
     )
 
 
-def migration(folder: Path, **dataset: Any) -> MigrationSpec:
+def migration(
+    folder: Path, *, nucleotides: Path | None = None, dna_features: Path | None = None
+) -> MigrationSpec:
     return MigrationSpec(
         schema=1,
         name="m",
         baseline=ARM,
         candidate=ARM,
-        datasets=(Dataset("d", folder / "p.faa", folder / "l.csv", **dataset),),
+        datasets=(Dataset("d", folder / "p.faa", folder / "l.csv", nucleotides, dna_features),),
         throughput=ThroughputPlan("d"),
         gates=Gates(0.05, 0.05),
         dna=Dna(),
