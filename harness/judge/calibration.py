@@ -65,8 +65,8 @@ def calibration(level: Level, *, arm: str) -> Calibration:
     excess = gaps**2 - _variances(labels - observed[member], member, groups)
     return Calibration(
         arm=arm,
-        error=math.sqrt(max(0.0, float(share @ excess))),
-        plain_error=float(share @ np.abs(gaps)),
+        error=math.sqrt(max(0.0, float((share * excess).sum()))),
+        plain_error=float((share * np.abs(gaps)).sum()),
         bins=tuple(
             CalibrationBin(rows=int(size), predicted=float(chance), observed=float(seen))
             for size, chance, seen in zip(sizes, predicted, observed, strict=True)

@@ -75,7 +75,7 @@ class Ranking:
         called = called_hits + as_high
         precision = np.divide(called_hits, called, out=called_hits, where=called > 0)
         beaten = np.einsum("ij,ij->j", drawn, alarms[-1] - (alarms[self.higher] + as_high) / 2)
-        steps = np.einsum("ij,ij->j", drawn, precision)
+        steps = (drawn * precision).sum(axis=0)
         return _ratio(beaten, hits[-1] * alarms[-1]), _ratio(steps, hits[-1])
 
 
@@ -116,18 +116,21 @@ class _Arm:
 
         ``weights``: ``(groups, r)``; the result: ``(metrics, seeds, r)``.
         """
+        # matrix products of whole numbers alone: others differ in their last digit from processor
+        # to processor, and the figures of a stored run must be found again to the digit
         viral, hosts = self.viral @ weights, self.hosts @ weights
         hits, alarms = self.hits @ weights, self.alarms @ weights
         misses, passed = viral - hits, hosts - alarms
         margins = (hits + alarms) * viral * hosts * (passed + misses)
         areas = [ranking.areas(weights) for ranking in self.rankings]
+        squares = np.stack([(each[:, np.newaxis] * weights).sum(axis=0) for each in self.squares])
         return np.stack(
             [
                 _ratio(2 * hits, 2 * hits + alarms + misses),
                 _ratio(hits * passed - alarms * misses, np.sqrt(margins)),
                 np.stack([roc for roc, _ in areas]),
                 np.stack([pr for _, pr in areas]),
-                _ratio(self.squares @ weights, viral + hosts),
+                _ratio(squares, viral + hosts),
             ]
         )
 

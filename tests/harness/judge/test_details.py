@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -202,3 +206,25 @@ def test_arms_that_did_not_judge_the_same_are_refused() -> None:
     before, after = predictions(seed=1), predictions(seed=2)
     with pytest.raises(InputError, match=r"^d: the seeds of"):
         judged(before, replace(after, seeds=(0, 1, 7)))
+
+
+def test_figures_are_the_same_to_the_digit_whatever_kernels_the_processor_takes() -> None:
+    program = """
+from harness.results import to_json
+from tests.harness.judge.test_details import judged, predictions
+before, after = predictions(400, seed=1, framed=True), predictions(400, seed=2, framed=True)
+print(to_json(judged(before, after, group=list(before.examples.groups))))
+"""
+    printed = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            # OpenBLAS, which NumPy brings on Linux, sums in another order in each of these
+            env={**os.environ, "OPENBLAS_CORETYPE": kernel},
+            cwd=Path(__file__).parents[3],
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        for kernel in ("Haswell", "Nehalem")
+    }
+    assert len(printed) == 1
