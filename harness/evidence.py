@@ -132,7 +132,8 @@ class CalibrationBin:
 class Calibration:
     """How far one arm's probabilities are from what happens, in bins of equal numbers of rows.
 
-    ``error`` is the debiased expected calibration error, ``plain_error`` the usual one.
+    ``error`` is the root of the debiased squared calibration error (Kumar, Liang and Ma 2019),
+    ``plain_error`` the usual mean absolute one.
     """
 
     arm: str

@@ -59,8 +59,8 @@ def reliability_section(comparison: Comparison) -> Section:
         title = "Reliability: share that was viral, by probability predicted"
         yield Side((_picture(f"reliability-{name}", title, told, svg),))
         yield Table(
-            "Expected calibration error, over bins of equal numbers of rows",
-            ("arm", "debiased", "plain", "bins"),
+            "Calibration error, over bins of equal numbers of rows",
+            ("arm", "debiased, root mean square", "plain, mean absolute", "bins"),
             tuple(
                 (each.arm, rate(each.error), rate(each.plain_error), count(len(each.bins)))
                 for each in detail.calibration

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from embedders import InputError
+from harness import recomputation
 from harness.recomputation import contradictions, missing_tables, verify
 from harness.results import Comparison, read_comparison
 
@@ -73,3 +75,7 @@ def test_tables_that_are_missing_are_listed_and_the_rest_is_still_checked(
     )
     assert contradictions(stored, tmp_path) == []
     assert contradictions(replace(stored, gates=stored.gates[1:]), tmp_path)
+
+
+def test_the_examples_in_the_documentation_hold() -> None:
+    assert doctest.testmod(recomputation).failed == 0
