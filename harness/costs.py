@@ -229,11 +229,13 @@ class Attribution:
     """The total gain of a migration as a product of factors, in two orders.
 
     Factors are geometric means over the same rounds, so their product is the total exactly. They
-    need not commute: a runtime may gain more on the smaller model.
+    need not commute: a runtime may gain more on the smaller model. ``sequences_per_round`` were
+    timed here: fewer than elsewhere fill batches less, and gain less.
     """
 
     baseline: str
     candidate: str
+    sequences_per_round: int
     total: Speedup
     size_first: tuple[Factor, ...]
     runtime_first: tuple[Factor, ...]

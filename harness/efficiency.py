@@ -16,7 +16,7 @@ Timer = Callable[[Callable[[int], object], int, int], list[float] | None]
 """Calls ``work(0)``, ``work(1)`` … through warm-up and counted rounds; returns the counted
 seconds, or None where timing is switched off."""
 
-ATTRIBUTED_SEQUENCES = 24
+ATTRIBUTED_SEQUENCES = 48
 """Of one round of the attribution, which times up to six arms in turn."""
 REPEATED_SEQUENCES = 12
 """Of one round that asks whether repeated sequences are faster."""
@@ -94,6 +94,7 @@ class Efficiency:
                 fast,
                 [sequences[::step] for sequences in rounds],
                 rounds=plan.attribution_rounds,
+                max_warmup_rounds=plan.warmup_rounds,
             )
         return self._found.attribution
 

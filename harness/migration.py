@@ -27,7 +27,7 @@ from harness.spec import ArmName, MigrationSpec, read_spec
 
 PARITY_SEQUENCES = 24
 """About so many sequences of all lengths are compared between libraries."""
-COMPARED_SEQUENCES = 128
+COMPARED_SEQUENCES = 64
 """About so many are compared between the arms: neighbours need company."""
 
 

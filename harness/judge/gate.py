@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -263,12 +264,16 @@ def decide(gates: Sequence[Gate]) -> Verdict:
 
 
 def _beside(gates: Sequence[Gate]) -> str:
-    """Say what gates found that are not required, unless they passed."""
-    open_yet = [gate for gate in gates if gate.decision is not Decision.PASS]
-    if not open_yet:
+    """Say what gates found that are not required, unless they passed; by what they are of."""
+    found = Counter(
+        (gate.name.partition(":")[0], gate.decision)
+        for gate in gates
+        if gate.decision is not Decision.PASS
+    )
+    if not found:
         return ""
-    said = ", ".join(f"{gate.name} {gate.decision}" for gate in open_yet)
-    return f" (not required by the migration file: {said})"
+    said = ", ".join(f"{count} of {name} {decision}" for (name, decision), count in found.items())
+    return f" (beside them, not required: {said})"
 
 
 def _names(gates: Sequence[Gate]) -> str:

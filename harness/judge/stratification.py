@@ -23,6 +23,9 @@ MOST_STRATA = 12
 OTHERS = "others"
 """The stratum of all rows that are in no stratum of their own."""
 
+WORDS = 10**12
+"""Where words stand among numbers: behind them."""
+
 OF_FRAMES = ("frame", "length")
 """Kinds that say something of a frame, and nothing of the contig that it was cut from."""
 
@@ -118,6 +121,8 @@ def _shown(values: Sequence[str]) -> list[str]:
 
 
 def _natural(name: str) -> tuple[tuple[tuple[int, str], ...], str]:
-    """Order texts so that numbers in them rise: ``61-120`` before ``121-300``."""
+    """Order texts so that numbers in them rise, before words: 61-120, 121-300, over 300."""
     parts = re.findall(r"[0-9]+|[^0-9]+", name)
-    return tuple((int(part), "") if part[0] in "0123456789" else (-1, part) for part in parts), name
+    return tuple(
+        (int(part), "") if part[0] in "0123456789" else (WORDS, part) for part in parts
+    ), name

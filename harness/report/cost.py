@@ -136,7 +136,8 @@ def attribution_section(comparison: Comparison) -> Section:
     svg = attribution_plot(attribution_orders(found))
     note = Note(
         f"From {found.baseline} to {found.candidate}: {total} "
-        f"({per_cent(found.total.confidence)} interval). In each order one thing changes at a "
+        f"({per_cent(found.total.confidence)} interval), on rounds of "
+        f"{count(found.sequences_per_round)} sequences. In each order one thing changes at a "
         "time, and the factors multiply to the total; a factor depends on what was changed before "
         "it. " + ("" if found.steady else "The arms had not been seen to become steady.")
     )

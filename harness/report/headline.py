@@ -56,9 +56,14 @@ def headline(comparison: Comparison) -> Headline:
     """Return the first screen of a comparison."""
     spec, origin = comparison.spec, comparison.provenance
     lines = [
-        ForestLine(endpoint_title(comparison, each), each.paired, decided(comparison, each))
+        ForestLine(
+            endpoint_name(each) + ("" if is_required(comparison, each) else " *"),
+            each.paired,
+            decided(comparison, each),
+        )
         for each in comparison.endpoints
     ]
+    beside = not all(is_required(comparison, each) for each in comparison.endpoints)
     return Headline(
         title=spec.title or spec.name,
         decision=comparison.verdict.decision,
@@ -66,7 +71,11 @@ def headline(comparison: Comparison) -> Headline:
         question=f"May {spec.candidate.embedder} replace {spec.baseline.embedder}?",
         arms=tuple((arm.value, arm_title(comparison, arm) or NOT_MEASURED) for arm in ArmName),
         cards=tuple(_cards(comparison)),
-        forest=_forest("forest-primary", "Primary endpoints", lines)
+        forest=_forest(
+            "forest-primary",
+            "Primary endpoints" + (" (* shown, and not required)" if beside else ""),
+            lines,
+        )
         if lines
         else Missing(why_unjudged(comparison)),
         machine=origin.machine.sentence(),
@@ -115,7 +124,8 @@ def difference_section(comparison: Comparison) -> Section:
         return Section("differences", "Differences", (Missing(why_unjudged(comparison)),))
     note = Note(
         "Candidate minus baseline on the same rows, mean over retraining seeds. A marker with a "
-        "sign is a primary endpoint; a grey square is a stratum, which decides nothing."
+        "sign is a primary endpoint; a grey square is a stratum, which decides nothing. Strata of "
+        "one group have no interval and stand in the table of strata alone."
     )
     table = Folded("The primary endpoints as figures", (endpoint_table(comparison),))
     left_out = unclassified(comparison)
@@ -204,13 +214,20 @@ def _forest(name: str, title: str, lines: list[ForestLine]) -> Picture:
 
 def _strata(detail: Detail | None) -> Iterator[ForestLine]:
     for each in () if detail is None else detail.strata:
-        yield ForestLine(f"{each.endpoint}, {each.by} {each.name}", each.paired, None)
+        if each.paired.lower is not None:  # one group alone has none: it is in the table of strata
+            yield ForestLine(f"{each.endpoint}, {each.by} {each.name}", each.paired, None)
 
 
 def endpoint_title(comparison: Comparison, each: Endpoint) -> str:
     """Return what an endpoint is called, and whether the verdict asks for it."""
     gate = _gate_of(comparison, each)
     return endpoint_name(each) if gate is None else gate_title(gate)
+
+
+def is_required(comparison: Comparison, each: Endpoint) -> bool:
+    """Tell whether the verdict asks for an endpoint."""
+    gate = _gate_of(comparison, each)
+    return gate is None or gate.required
 
 
 def endpoint_name(each: Endpoint) -> str:

@@ -37,6 +37,7 @@ def attribute(
     inputs: Sequence[Sequence[str]],
     *,
     rounds: int,
+    max_warmup_rounds: int = 4,
 ) -> Attribution:
     """Split the gain from one cell to another into its factors.
 
@@ -53,6 +54,8 @@ def attribute(
         ``inputs[i]`` is round ``i``; where there are fewer than rounds, they come again.
     rounds
         That count, at least 2.
+    max_warmup_rounds
+        That go before them.
     """
     size_first = [slow, replace(slow, key=fast.key, name=fast.name)]
     size_first += [replace(size_first[-1], dtype=fast.dtype), fast]
@@ -61,10 +64,13 @@ def attribute(
     arms = {str(cell): cell for cell in (*size_first, *runtime_first)}
     contenders = {title: load(cell) for title, cell in arms.items()}
     ceilings = measure_ceilings(each.embedder for each in contenders.values())
-    contest, rates = side_by_side(contenders, inputs, ceilings, rounds=rounds, max_warmup_rounds=4)
+    contest, rates = side_by_side(
+        contenders, inputs, ceilings, rounds=rounds, max_warmup_rounds=max_warmup_rounds
+    )
     return Attribution(
         baseline=slow.name,
         candidate=fast.name,
+        sequences_per_round=len(inputs[0]),
         total=measure.speedup_in(contest, str(slow), str(fast)),
         size_first=tuple(_factors(contest, ("size", "dtype", "runtime"), size_first)),
         runtime_first=tuple(_factors(contest, ("dtype", "runtime", "size"), runtime_first)),

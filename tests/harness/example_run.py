@@ -280,6 +280,7 @@ def attribution() -> Attribution:
     return Attribution(
         baseline="old",
         candidate="new",
+        sequences_per_round=48,
         total=gain(6.0),
         size_first=chain(("size", a, b, 4.0), ("dtype", b, c, 1.25), ("runtime", c, d, 1.2)),
         runtime_first=chain(
