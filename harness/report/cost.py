@@ -15,7 +15,15 @@ from harness.report.bars import (
 )
 from harness.report.blocks import Block, Folded, Missing, Note, Picture, Section, Side, Table
 from harness.report.ink import inline
-from harness.report.numerals import NOT_MEASURED, mebibytes, per_cent, plain, times, times_within
+from harness.report.numerals import (
+    NOT_MEASURED,
+    count,
+    mebibytes,
+    per_cent,
+    plain,
+    times,
+    times_within,
+)
 from harness.report.plots import roofline_plot
 from harness.report.tables import (
     ROUNDING_NOTE,
