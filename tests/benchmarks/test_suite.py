@@ -16,6 +16,7 @@ from harness import provenance
 from harness.cli import main
 from harness.evidence import Decision
 from harness.migration import Migration
+from harness.recomputation import contradictions
 from harness.results import EXIT_CODES, Comparison, read_comparison
 from harness.spec import ArmName
 
@@ -40,7 +41,9 @@ def small_data(folder: Path) -> None:
     (folder / "l.csv").write_text("\n".join(labels) + "\n", "utf-8")
 
 
-def small_spec(source: Path, folder: Path) -> Path:
+def small_spec(
+    source: Path, folder: Path, *, sequences: int = 7, attribution_rounds: int = 0
+) -> Path:
     """Copy a shipped migration file, its data and rounds made small, all else as shipped."""
     small_data(folder)
     text = source.read_text("utf-8")
@@ -48,9 +51,10 @@ def small_spec(source: Path, folder: Path) -> Path:
         (r'proteins = ".*"', 'proteins = "p.faa"'),
         (r'nucleotides = ".*"', 'nucleotides = "n.fna"'),
         (r'labels = ".*"', 'labels = "l.csv"'),
-        (r"\nsequences = \d+", "\nsequences = 7"),
+        (r"\nsequences = \d+", f"\nsequences = {sequences}"),
         (r"\nrounds = \d+", "\nrounds = 2"),
         (r"warmup_rounds = \d+", "warmup_rounds = 1"),
+        (r"attribution_rounds = \d+", f"attribution_rounds = {attribution_rounds}"),
         (r"folds = \d+", "folds = 3"),
         (r"seeds = \[.*\]", "seeds = [0, 1]"),
     ]:
@@ -91,7 +95,7 @@ def decisions(comparison: Comparison) -> dict[str, Decision]:
 def test_the_real_migration_with_random_weights_measures_all_but_classification(
     tmp_path: Path,
 ) -> None:
-    spec = small_spec(REAL, tmp_path)
+    spec = small_spec(REAL, tmp_path, sequences=2)
     own_json = tmp_path / "mine.json"
     code, shown, run = run_suite(
         tmp_path,
@@ -131,33 +135,30 @@ DEMO = ROOT / "benchmarks" / "demo.toml"
 
 
 def test_a_whole_small_run_decides_and_a_second_one_overwrites_nothing(tmp_path: Path) -> None:
-    spec = small_spec(DEMO, tmp_path)
+    spec = small_spec(DEMO, tmp_path, attribution_rounds=2)
     code, shown, first = run_suite(tmp_path, spec)
     comparison = read_comparison(first)
     assert code == EXIT_CODES[comparison.verdict.decision], shown
     assert Decision.NOT_MEASURED not in decisions(comparison).values()
     assert len(comparison.classification) == 2 * 2
-    assert str(first / "report.md") in shown
+    assert str(first / "report.html") in shown
+    assert comparison.attribution is not None
+    assert comparison.roofline is not None
+    assert {each.arm for each in comparison.memory_splits} == {"baseline", "candidate"}
+    assert contradictions(comparison, first) == []
     before = {path: path.read_bytes() for path in first.rglob("*") if path.is_file()}
     _, _, second = run_suite(tmp_path, spec, "-k", "widths")
     assert second != first
     assert before == {path: path.read_bytes() for path in first.rglob("*") if path.is_file()}
 
 
-@pytest.mark.parametrize("by_command", [True, False], ids=["command", "suite"])
-def test_too_few_genomes_leave_the_question_open_and_the_run_whole(
-    tmp_path: Path, by_command: bool
-) -> None:
+def test_too_few_genomes_leave_the_question_open_and_the_run_whole(tmp_path: Path) -> None:
     spec = small_spec(DEMO, tmp_path)  # 3 folds
     labels = (tmp_path / "l.csv").read_text("utf-8")
     merged = re.sub(r"(,viral,)g\d+", r"\1one-phage", labels)
     (tmp_path / "l.csv").write_text(merged, "utf-8")
-    if by_command:
-        assert main(["migrate", str(spec), "-o", str(tmp_path / "results")]) == INCONCLUSIVE
-        (run,) = (tmp_path / "results").iterdir()
-    else:
-        code, shown, run = run_suite(tmp_path, spec, "-k", "classification")
-        assert code == INCONCLUSIVE, shown
+    code, shown, run = run_suite(tmp_path, spec, "-k", "classification")
+    assert code == INCONCLUSIVE, shown
     comparison = read_comparison(run)
     reason = "1 viral group(s) cannot be spread over 3 folds"
     assert list(comparison.unclassified) == ["contigs", "proteins"]
@@ -167,9 +168,6 @@ def test_too_few_genomes_leave_the_question_open_and_the_run_whole(
         assert gate.decision is Decision.INCONCLUSIVE
         assert reason in gate.reason
     assert reason in (run / "report.md").read_text("utf-8")
-    if by_command:
-        assert Decision.NOT_MEASURED not in decisions(comparison).values()
-        assert len(comparison.memory) == 2
 
 
 def test_fewer_genomes_than_can_be_judged_have_an_interval_and_no_decision(
@@ -188,7 +186,7 @@ def test_fewer_genomes_than_can_be_judged_have_an_interval_and_no_decision(
     assert "5 group(s)" in sensitivity.reason
     assert sensitivity.lower is not None
     assert sensitivity.upper is not None
-    assert gates["contigs: specificity per chunk"].decision in {Decision.PASS, Decision.FAIL}
+    assert "group(s)" not in gates["contigs: specificity per chunk"].reason
     assert gates["proteins: specificity per chunk"].decision is Decision.NOT_MEASURED
 
 
@@ -210,7 +208,7 @@ def test_the_same_embedder_twice_has_finite_intervals_around_no_difference(
         assert endpoint.paired.upper == -endpoint.paired.lower
         assert 0 < endpoint.paired.upper < 1
     found = [gate for gate in comparison.gates if gate.name.startswith("contigs: ")]
-    assert {gate.decision for gate in found} == {Decision.PASS}
+    assert Decision.FAIL not in {gate.decision for gate in found}
 
 
 def test_only_residues_that_enter_the_model_are_counted(tmp_path: Path) -> None:
