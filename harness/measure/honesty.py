@@ -12,8 +12,8 @@ from harness.measure.parity import agreement
 from harness.results import ParityCheck
 
 REPEAT_LIMIT = 2.0
-"""Sequences seen before may look so many times as fast: libraries prepare each shape of a batch once,
-and short rounds are noisy. An answer that is remembered is hundreds of times as fast."""
+"""Sequences seen before may look so many times as fast: libraries prepare each shape of a batch
+once, and short rounds are noisy. An answer that is remembered is hundreds of times as fast."""
 REPEAT_ROUNDS = 4
 
 _FRESH, _AGAIN = "fresh", "again"
