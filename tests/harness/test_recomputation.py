@@ -45,7 +45,12 @@ def first(records: tuple[object, ...], **changes: object) -> tuple[object, ...]:
     ("touch", "said"),
     [
         (
-            lambda run: replace(run, classification=first(run.classification, mean={})),
+            lambda run: replace(
+                run,
+                classification=first(
+                    run.classification, mean={**run.classification[0].mean, "f1": 0.99}
+                ),
+            ),
             "the rates of the baseline on contigs",
         ),
         (

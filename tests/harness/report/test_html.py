@@ -28,7 +28,7 @@ from harness.report import (
 from harness.report.headline import decided
 from harness.report.html import SECTIONS
 from harness.report.tables import mean_confusion, round_ratios
-from harness.results import Comparison, find, to_json
+from harness.results import Comparison, find, read_comparison, to_json
 from tests.harness.example_run import comparison, without_classification
 from tests.harness.report.test_escapes import SCRIPT, hostile
 
@@ -36,6 +36,7 @@ NUMBER = re.compile(r"(?<![\w.])[-+]?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?")
 HASH = re.compile(r"\b(?:[0-9a-f]{64}|[0-9a-f]{40})\b")
 OWN_WORDS = re.compile(r"SHA-256|report\.html")
 UNCLOSED = {"meta"}
+REFERENCE = Path(__file__).parents[3] / "results" / "demo-reference"
 
 
 class Reader(HTMLParser):
@@ -142,6 +143,13 @@ def test_every_number_of_the_page_is_in_the_json_or_follows_from_it() -> None:
     text = " ".join(read(example_page()).text)
     assert len(NUMBER.findall(text)) > 300
     assert strangers(text, comparison()) == []
+
+
+def test_every_number_of_the_reference_runs_page_is_in_its_json() -> None:
+    reference = read_comparison(REFERENCE)
+    text = " ".join(read((REFERENCE / "report.html").read_text("utf-8")).text)
+    assert len(NUMBER.findall(text)) > 1000
+    assert strangers(text, reference) == []
 
 
 def test_every_number_of_the_markdown_twin_is_too() -> None:
