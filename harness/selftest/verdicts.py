@@ -19,6 +19,8 @@ from harness.spec import ArmName, Gates
 FOLDS = 4
 SEEDS = (0, 1, 2, 3, 4)
 GATES = Gates(sensitivity_margin=0.05, specificity_margin=0.05)
+MOST_NOISE = 64
+"""Standard deviations that leave nothing of an embedding."""
 DATASET = "made-up"
 
 
@@ -93,13 +95,14 @@ def _classify(made_up: MadeUp, matrix: torch.Tensor) -> judge.Predictions:
 def _spoilt(
     made_up: MadeUp, matrix: torch.Tensor, sound: judge.Predictions, seed: int
 ) -> tuple[judge.Predictions, float]:
-    """Double the noise until accuracy has fallen by more than twice the margin."""
+    """Double the noise until accuracy has fallen by more than twice the margin, or noise is all."""
     random = torch.Generator().manual_seed(seed)
     noise = torch.randn(matrix.shape, generator=random) * matrix.std(dim=0)
     size = 0.5
     while True:
         noisy = _classify(made_up, matrix + size * noise)
-        if _accuracy(sound) - _accuracy(noisy) > 2 * GATES.sensitivity_margin:
+        lost = _accuracy(sound) - _accuracy(noisy)
+        if lost > 2 * GATES.sensitivity_margin or size >= MOST_NOISE:
             return noisy, size
         size *= 2
 

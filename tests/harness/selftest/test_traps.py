@@ -60,6 +60,16 @@ def test_faults_of_what_is_judged_are_caught(tmp_path: Path) -> None:
     assert control.found == "PASS"
 
 
+def test_an_embedder_that_noise_cannot_harm_ends_the_search_and_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verdicts, "MOST_NOISE", 1)
+    made = make_up(0)
+    traps, _ = verdicts.traps(made, torch.zeros((len(made.sequences), 2)), tmp_path, seed=0)
+    assert traps[0].fault.startswith("noise of 1 ")
+    assert not traps[0].holds
+
+
 def test_remembered_answers_are_caught_and_honest_ones_are_not(embedder: Embedder) -> None:
     sequences = make_up(0).sequences
     rounds = [sequences[start : start + 8] for start in range(0, 48, 8)]
