@@ -125,9 +125,7 @@ def _sample(fasta: Path, embedder: Embedder, count: int) -> list[str]:
     """Draw sequences of all lengths from the file's first 20,000 that can be embedded."""
     if not fasta.is_file():
         raise InputError(f"{fasta}: no such file; give a FASTA file, plain or gzip")
-    admitted = (features.admit(record, embedder.clean) for record in features.read_fasta(fasta))
-    clean = (each.residues for each in admitted if not isinstance(each, features.Reject))
-    sample = list(islice(clean, SAMPLE_SEQUENCES))
+    sample = list(islice(features.admitted_residues(fasta, embedder.clean), SAMPLE_SEQUENCES))
     if not sample:
         raise InputError(f"{fasta}: no sequence that can be embedded")
     rows = measure.like_subsets(

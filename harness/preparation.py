@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import islice
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from embedders import Embedder, InputError, RejectedSequence, load
+from embedders import Embedder, InputError, load
 from embedders.alphabet import clean_protein
 from harness import features, judge
 from harness.evidence import Grouping
@@ -73,7 +73,8 @@ class Preparation:
 
     def sample(self, dataset: str, embedder: Embedder, most: int) -> list[str]:
         """Return the first ``most`` protein sequences that the cleaning policy takes, cleaned."""
-        return list(islice(self._clean(self._spec.dataset(dataset).proteins, embedder), most))
+        proteins = self._spec.dataset(dataset).proteins
+        return list(islice(features.admitted_residues(proteins, embedder.clean), most))
 
     def dna_width(self) -> int:
         """Return the width of the DNA half as seen in data; 0 where no data set has one."""
@@ -81,7 +82,8 @@ class Preparation:
             if dataset.dna_features is not None:
                 return features.open_folder(dataset.dna_features).width
             if dataset.nucleotides is not None:
-                first = next(self._clean(dataset.nucleotides, self._dna_embedder))
+                residues = features.admitted_residues(dataset.nucleotides, self._dna_embedder.clean)
+                first = next(residues)
                 return self._dna_embedder.embed([first]).shape[1]
         return 0
 
@@ -278,14 +280,6 @@ class Preparation:
             )
         )
 
-    @staticmethod
-    def _clean(fasta: Path, embedder: Embedder) -> Iterator[str]:
-        for record in features.read_fasta(fasta):
-            try:
-                yield embedder.clean(record.sequence).residues
-            except RejectedSequence:
-                continue  # counted and listed where the whole file is embedded
-
 
 def _labelled_proteins(dataset: Dataset) -> tuple[dict[str, str], set[str]]:
     """Return the cleaned proteins of labelled records by id, and the ids that cleaning rejects."""
@@ -293,13 +287,11 @@ def _labelled_proteins(dataset: Dataset) -> tuple[dict[str, str], set[str]]:
     proteins: dict[str, str] = {}
     rejected: set[str] = set()
     for record in features.read_fasta(dataset.proteins):
-        try:
-            residues = clean_protein(record.sequence).residues
-        except RejectedSequence:
+        cleaned = features.admit(record, clean_protein)
+        if isinstance(cleaned, features.Reject):
             rejected.add(record.id)
-            continue
-        if record.id in labelled:
-            proteins[record.id] = residues
+        elif record.id in labelled:
+            proteins[record.id] = cleaned.residues
     return proteins, rejected
 
 

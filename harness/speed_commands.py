@@ -140,9 +140,7 @@ def attribute(options: argparse.Namespace) -> int:
 
 def _inputs(fasta: Path, count: int, *, rounds: int) -> list[list[str]]:
     """Draw rounds of ``count`` sequences with the length mix of the file's first 20,000."""
-    admitted = (features.admit(record, clean_protein) for record in features.read_fasta(fasta))
-    clean = (each.residues for each in admitted if not isinstance(each, features.Reject))
-    sample = list(islice(clean, SAMPLE_SEQUENCES))
+    sample = list(islice(features.admitted_residues(fasta, clean_protein), SAMPLE_SEQUENCES))
     if not sample:
         raise InputError(f"{fasta}: no sequence that can be embedded")
     rows = min(count, len(sample))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from embedders.contract import Cleaned
 from embedders.errors import RejectedSequence
-from harness.features.fasta import Record
+from harness.features.fasta import Record, read_fasta
 from harness.features.rejects import Reject
 
 
@@ -23,6 +24,14 @@ def admit(record: Record, clean: Callable[[str], Cleaned]) -> Cleaned | Reject:
         return clean(record.sequence)
     except RejectedSequence as rejection:
         return _refuse(record, rejection.reason)
+
+
+def admitted_residues(fasta: Path, clean: Callable[[str], Cleaned]) -> Iterator[str]:
+    """Yield the cleaned residues of each record that may be embedded, in the order of the file."""
+    for record in read_fasta(fasta):
+        cleaned = admit(record, clean)
+        if not isinstance(cleaned, Reject):
+            yield cleaned.residues
 
 
 def _refuse(record: Record, reason: str) -> Reject:
