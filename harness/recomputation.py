@@ -122,16 +122,7 @@ def same(stored: object, now: object) -> bool:
 
 
 def _gates(comparison: Comparison) -> Iterator[str]:
-    again = judge.all_gates(
-        comparison.spec,
-        widths=comparison.widths,
-        parity=comparison.parity,
-        speedup=comparison.speedup,
-        memory=comparison.memory,
-        classification=comparison.classification,
-        endpoints=comparison.endpoints,
-        unclassified=comparison.unclassified,
-    )
+    again = judge.gates_of(comparison)
     for stored, now in zip(comparison.gates, again, strict=False):
         if not same(stored, now):
             yield f"the gate {stored.name!r} does not follow from its record"

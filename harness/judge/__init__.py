@@ -2,7 +2,7 @@
 
 from harness.judge.details import details
 from harness.judge.evaluation import cross_validate, summarise
-from harness.judge.gate import all_gates, decide, endpoint_gates
+from harness.judge.gate import all_gates, decide, endpoint_gates, gates_of
 from harness.judge.homology import Homologues, ToolMissing, find_homologues
 from harness.judge.leaks import Twins, leak_checks
 from harness.judge.metrics import score
@@ -38,6 +38,7 @@ __all__ = [
     "details",
     "endpoint_gates",
     "find_homologues",
+    "gates_of",
     "grouped_folds",
     "joined",
     "leak_checks",

@@ -8,7 +8,16 @@ from dataclasses import replace
 
 from harness.costs import Speedup
 from harness.evidence import Classification, Decision, Endpoint, NonInferiority
-from harness.results import BOTH_ARMS, Gate, Memory, ParityCheck, Verdict, WidthRow, find
+from harness.results import (
+    BOTH_ARMS,
+    Comparison,
+    Gate,
+    Memory,
+    ParityCheck,
+    Verdict,
+    WidthRow,
+    find,
+)
 from harness.spec import ArmName, Gates, MigrationSpec
 
 ENDPOINTS = (("sensitivity", "recall"), ("specificity", "specificity"))
@@ -58,6 +67,20 @@ def all_gates(
     if spec.gates.device_memory_at_most is not None:
         gates.append(device_memory_gate(memory, spec.gates.device_memory_at_most))
     return gates
+
+
+def gates_of(run: Comparison) -> list[Gate]:
+    """Return the gates that follow from the records of a run; see :func:`all_gates`."""
+    return all_gates(
+        run.spec,
+        widths=run.widths,
+        parity=run.parity,
+        speedup=run.speedup,
+        memory=run.memory,
+        classification=run.classification,
+        endpoints=run.endpoints,
+        unclassified=run.unclassified,
+    )
 
 
 def endpoint_gates(

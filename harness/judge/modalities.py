@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from statistics import fmean
 
 from harness.evidence import Modality
-from harness.judge.evaluation import levels
-from harness.judge.metrics import DEFAULT_THRESHOLD, score
+from harness.judge.evaluation import summarise
+from harness.judge.gate import ENDPOINTS
 from harness.judge.pairing import paired_endpoints
 from harness.judge.predictions import Predictions
 from harness.results import find
 from harness.spec import Gates
-
-RATE_OF = {"sensitivity": "recall", "specificity": "specificity"}
 
 
 def modalities(
@@ -40,8 +37,10 @@ def modalities(
     for name, (baseline, candidate) in parts.items():
         same = baseline is candidate
         pairs = () if same else paired_endpoints(baseline, candidate, dataset=dataset, gates=gates)
-        for level in (each.name for each in levels(baseline)):
-            for endpoint in RATE_OF:
+        before = _rates(baseline)
+        after = before if same else _rates(candidate)
+        for level, rates in before.items():
+            for endpoint, metric in ENDPOINTS:
                 record = find(pairs, level=level, endpoint=endpoint)
                 found.append(
                     Modality(
@@ -50,8 +49,8 @@ def modalities(
                         modality=name,
                         endpoint=endpoint,
                         seeds=len(baseline.seeds),
-                        baseline=_rate(baseline, level, endpoint),
-                        candidate=_rate(candidate, level, endpoint),
+                        baseline=rates[metric],
+                        candidate=after[level][metric],
                         paired=None if record is None else record.paired,
                     )
                 )
@@ -68,12 +67,7 @@ def of_first_seeds(predictions: Predictions, count: int) -> Predictions:
     )
 
 
-def _rate(predictions: Predictions, level: str, endpoint: str) -> float | None:
-    """Return the mean over seeds, or None where the class is missing."""
-    judged = next(each for each in levels(predictions) if each.name == level)
-    rates = [
-        getattr(score(judged.labels, each, DEFAULT_THRESHOLD), RATE_OF[endpoint])
-        for each in judged.probabilities
-    ]
-    known = [rate for rate in rates if rate is not None]
-    return fmean(known) if known and len(known) == len(rates) else None
+def _rates(predictions: Predictions) -> dict[str, dict[str, float | None]]:
+    """Return the mean over seeds of each rate, by level."""
+    scored = summarise(predictions, arm="", dataset="", file="", sha256="")
+    return {each.level: each.mean for each in scored}

@@ -370,14 +370,5 @@ def without_classification() -> Comparison:
 
 def judged(run: Comparison) -> Comparison:
     """The same run with the gates and the verdict that follow from its records."""
-    gates = judge.all_gates(
-        run.spec,
-        widths=run.widths,
-        parity=run.parity,
-        speedup=run.speedup,
-        memory=run.memory,
-        classification=run.classification,
-        endpoints=run.endpoints,
-        unclassified=run.unclassified,
-    )
+    gates = judge.gates_of(run)
     return replace(run, gates=tuple(gates), verdict=judge.decide(gates))

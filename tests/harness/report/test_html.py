@@ -281,16 +281,7 @@ def test_a_verdict_has_its_word_its_sign_and_its_reason(decision: Decision) -> N
 
 def test_a_forest_shows_what_the_gate_decided() -> None:
     whole = comparison()
-    gates = judge.all_gates(
-        whole.spec,
-        widths=whole.widths,
-        parity=whole.parity,
-        speedup=whole.speedup,
-        memory=whole.memory,
-        classification=whole.classification,
-        endpoints=whole.endpoints,
-        unclassified={},
-    )
+    gates = judge.gates_of(whole)
     for each in whole.endpoints:
         gate = find(gates, name=f"{each.dataset}: {each.endpoint} per {each.level}")
         assert gate is not None
