@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from embedders import Truncation
 from harness import measure, speed
 from harness.arms import Arms
-from harness.costs import Attribution, MemorySplit, Speedup
+from harness.costs import Attribution, Speedup
 from harness.findings import Findings
 from harness.results import Memory, ParityCheck, Throughput
 from harness.spec import ArmName
@@ -111,11 +111,6 @@ class Efficiency:
             self._found.memory[arm] = memory
             self._found.memory_splits[arm] = split
         return self._found.memory[arm]
-
-    def memory_split(self, arm: ArmName) -> MemorySplit:
-        """Return what an arm's peak memory consists of."""
-        self.memory(arm)
-        return self._found.memory_splits[arm]
 
     def repeats(self, arm: ArmName) -> ParityCheck:
         """Ask whether sequences that were seen before are embedded faster."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -38,7 +39,8 @@ def run(embedder: Embedder, reference: Callable[[], Embedder], *, seed: int = 0)
     with TemporaryDirectory() as folder:
         judged, same = verdicts.traps(made_up, matrix, Path(folder), seed)
         traps = (
-            *vectors.traps(embedder, reference, made_up.sequences),
+            # each audit asks for it again, and it may be large
+            *vectors.traps(embedder, cache(reference), made_up.sequences),
             *storage.traps(embedder, made_up, Path(folder)),
             *judged,
         )
