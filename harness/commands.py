@@ -6,25 +6,15 @@ import argparse
 import json
 import shlex
 import sys
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from functools import partial
-from pathlib import Path
 
-import classifier
-from embedders import Embedder, InputError, checkpoint, load
 from embedders import list_embedders as embedder_rows
-from harness import cells, features, judge, report
 from harness import doctor as examination
-from harness.files import write_atomically
+from harness import judge, report
 from harness.migration import Migration
 from harness.progress import announced, bars_wanted
 from harness.recomputation import missing_tables, verify
 from harness.results import EXIT_CODES, Comparison, read_comparison, to_json
 from harness.spec import ArmName
-
-CONTIG_SUFFIX = ".contigs.csv"
-EVENTS_SHOWN = 20
 
 
 def list_embedders(options: argparse.Namespace) -> int:
@@ -43,106 +33,6 @@ def doctor(options: argparse.Namespace) -> int:
     found = examination.examine(options.spec, output=options.output, sequences=options.sequences)
     print(json.dumps(found.document(), indent=1) if options.json else examination.screen(found))
     return 0 if found.ok else 1
-
-
-def embed(options: argparse.Namespace) -> int:
-    """Embed a FASTA file into a folder of shards."""
-    if not options.fasta.is_file():
-        raise InputError(f"{options.fasta}: no such file; give a FASTA file, plain or gzip")
-    features.check_store(options.output)
-    with _embedder(options) as embedder:
-        summary = features.extract(
-            options.fasta,
-            embedder,
-            options.output,
-            tokens_per_batch=options.tokens_per_batch,
-            shard_size=options.shard_size,
-            shard_format=options.format,
-            strict=options.strict,
-        )
-    for event in summary.events[:EVENTS_SHOWN]:
-        print(f"note: {report.printable(event)}", file=sys.stderr)
-    if len(summary.events) > EVENTS_SHOWN:
-        more = len(summary.events) - EVENTS_SHOWN
-        print(f"note: {more:,} more in {options.output / features.JOURNAL_FILE}", file=sys.stderr)
-    print(summary.sentence())
-    return 0
-
-
-@contextmanager
-def _embedder(options: argparse.Namespace) -> Iterator[Embedder]:
-    """Offer the embedder asked for: with weights in a process of its own, loaded when needed."""
-    loader = partial(
-        load,
-        options.embedder,
-        runtime=options.runtime,
-        weights=options.weights,
-        device=options.device,
-        dtype=options.dtype,
-        truncation=options.truncation,
-        attention=options.attention,
-        remote_code=options.remote_code,
-        revision=options.revision,
-    )
-    if checkpoint(options.embedder).parameters == 0:
-        yield loader()  # nothing in it can hang or outgrow the memory
-        return
-    with closing(features.Worker(loader, timeout_s=options.batch_timeout)) as worker:
-        yield worker
-
-
-def merge_features(options: argparse.Namespace) -> int:
-    """Join two folders by id."""
-    label = None if options.label is None else features.CLASSES[options.label]
-    merged = features.merge(
-        options.dna, options.protein, options.output, label=label, shard_format=options.format
-    )
-    print(f"{options.output}: {_layout(merged)}")
-    return 0
-
-
-def train_classifier(options: argparse.Namespace) -> int:
-    """Train on merged folders and save the classifier with the identity of its features."""
-    blocks = features.merged_blocks(options.merged)
-    ids = [each for block in blocks for each in block.ids]
-    if options.groups is not None:
-        table = features.join_labels(ids, features.read_labels(options.groups))
-        labels, groups = table.labels, table.groups
-    else:
-        labels = features.block_labels(blocks)
-        groups = tuple(features.contig_of(each) for each in ids)
-    trained = classifier.train(
-        [block.matrix for block in blocks],
-        labels,
-        groups,
-        recipe=classifier.recipe_named(options.recipe),
-        seed=options.seed,
-        device=options.device,
-        progress=bars_wanted(),
-    )
-    classifier.save(options.output, trained, _layout(features.open_folder(options.merged[0])))
-    best = trained.history[trained.best_epoch - 1]
-    print(
-        f"{options.output}: trained on {trained.rows_trained:,} rows, stopped on "
-        f"{trained.rows_validated:,} of other groups; best epoch {trained.best_epoch}, "
-        f"validation loss {best.validation_loss:.4f}"
-    )
-    return 0
-
-
-def predict_scores(options: argparse.Namespace) -> int:
-    """Score merged folders per frame and per contig."""
-    trained, layout = classifier.load(options.model)
-    blocks = features.merged_blocks(options.merged)
-    classifier.check_layout(layout, _layout(features.open_folder(options.merged[0])))
-    ids = [each for block in blocks for each in block.ids]
-    scores = classifier.predict(trained, [block.matrix for block in blocks], device=options.device)
-    contigs = classifier.contig_scores([features.contig_of(each) for each in ids], scores)
-    per_contig = options.output.with_suffix(CONTIG_SUFFIX)
-    _write_scores(options.output, "id", ids, scores.tolist())
-    _write_scores(per_contig, "contig", contigs.contigs, contigs.probabilities.tolist())
-    print(f"{options.output}: {len(ids):,} frames; {per_contig}: {len(contigs.contigs):,} contigs")
-    return 0
 
 
 def migrate(options: argparse.Namespace) -> int:
@@ -202,29 +92,6 @@ def _candidate(run: Comparison) -> str:
     spec = run.arms.get(ArmName.CANDIDATE)
     loaded = "not loaded" if spec is None else f"{spec.name}, {spec.runtime}, {spec.dtype}"
     return f"{run.run} ({loaded})"
-
-
-def _layout(folder: features.EmbeddingFolder) -> classifier.FeatureLayout:
-    return classifier.FeatureLayout(
-        tuple(
-            classifier.FeaturePart(part.name, part.width, part.sha256 or "unrecorded")
-            for part in folder.parts
-        )
-    )
-
-
-def _write_scores(
-    path: Path, key: str, names: list[str] | tuple[str, ...], scores: list[float]
-) -> None:
-    def write(partial: Path) -> None:
-        with partial.open("w", encoding="utf-8", newline="") as stream:
-            stream.write(cells.line((key, "probability", "prediction")))
-            stream.writelines(
-                cells.line((name, score, "viral" if score >= 0.5 else "host"))
-                for name, score in zip(names, scores, strict=True)
-            )
-
-    write_atomically(path, write)
 
 
 def _cell(value: object) -> str:

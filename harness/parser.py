@@ -7,19 +7,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from embedders import RUNTIMES
-from harness import commands, features, parity_commands, selftest_commands, speed_commands
+from harness import (
+    classifier_commands,
+    commands,
+    embed_commands,
+    parity_commands,
+    selftest_commands,
+    speed_commands,
+)
 from harness.arguments import (
     add_embedder,
     add_fasta,
-    add_format,
     add_output,
     add_weights,
-    budget,
     numbers,
     part,
     positive,
-    seconds,
 )
 from harness.report import printable
 
@@ -55,7 +58,8 @@ def build_parser() -> argparse.ArgumentParser:
         return sub
 
     _add_machine(command)
-    _add_features(command)
+    embed_commands.add(command)
+    classifier_commands.add(command)
     parity_commands.add(command)
     _add_runs(command)
     _add_speed(command)
@@ -92,82 +96,6 @@ def _add_machine(command: Callable[..., argparse.ArgumentParser]) -> None:
         help="disk for so many (default: those of SPEC.toml's data, or 10,000)",
     )
     doctor.add_argument("--json", action="store_true", help="print JSON")
-
-
-def _add_features(command: Callable[..., argparse.ArgumentParser]) -> None:
-    embed = command(
-        "embed",
-        commands.embed,
-        "Embed a FASTA file into shards.",
-        "harness embed proteins.faa.gz --embedder esm2-8m -o features/baseline",
-    )
-    add_fasta(embed)
-    add_embedder(embed)
-    add_output(embed, "folder for shards and manifest: empty, new, or begun by the same command")
-    add_weights(embed)
-    embed.add_argument("--truncation", default="truncate", choices=["truncate", "legacy"])
-    choices = (
-        f"{row.name}: {', '.join(row.attentions)}" for row in RUNTIMES.values() if row.attentions
-    )
-    embed.add_argument("--attention", help=f"default: the best here; {'; '.join(choices)}")
-    embed.add_argument("--revision", help="40-hex commit on the hub")
-    embed.add_argument(
-        "--remote-code", action="store_true", help="run code from the hub; needs --revision"
-    )
-    embed.add_argument(
-        "--tokens-per-batch",
-        type=budget,
-        default=None,
-        metavar="N",
-        help="tokens of one batch, padding included, or auto (default): the fastest that fits, "
-        "found once for each device and checkpoint",
-    )
-    embed.add_argument("--shard-size", type=positive, default=10_000, metavar="N")
-    add_format(embed)
-    embed.add_argument(
-        "--batch-timeout",
-        type=seconds,
-        default=features.DEFAULT_TIMEOUT_S,
-        metavar="S",
-        help="seconds after which a batch counts as hung and is tried again (default 3600)",
-    )
-    embed.add_argument("--strict", action="store_true", help="stop at the first rejected record")
-
-    merge = command(
-        "merge",
-        commands.merge_features,
-        "Join DNA and protein features by id, DNA first.",
-        "harness merge features/dna features/protein -o features/merged --label viral",
-    )
-    merge.add_argument("dna", type=Path, metavar="DNA_DIR")
-    merge.add_argument("protein", type=Path, metavar="PROTEIN_DIR")
-    add_output(merge, "folder for merged shards: empty, new, or begun by the same command")
-    merge.add_argument("--label", choices=["viral", "host"], help="one label for all rows")
-    add_format(merge)
-
-    train = command(
-        "train",
-        commands.train_classifier,
-        "Train the MLP on merged features.",
-        "harness train merged/viral merged/host -o model",
-    )
-    train.add_argument("merged", type=Path, nargs="+", metavar="MERGED")
-    add_output(train, "folder for the classifier, empty or new")
-    train.add_argument("--recipe", default="fast", help="fast (default) or original")
-    train.add_argument("--groups", type=Path, metavar="CSV", help="id,label,group of every row")
-    train.add_argument("--seed", type=int, default=0)
-    train.add_argument("--device", default="cpu")
-
-    predict = command(
-        "predict",
-        commands.predict_scores,
-        "Score merged features with a trained MLP, per frame and per contig.",
-        "harness predict model merged/new -o predictions.csv",
-    )
-    predict.add_argument("model", type=Path, metavar="FOLDER")
-    predict.add_argument("merged", type=Path, nargs="+", metavar="MERGED")
-    predict.add_argument("-o", "--output", type=Path, required=True, metavar="CSV")
-    predict.add_argument("--device", default="cpu")
 
 
 def _add_runs(command: Callable[..., argparse.ArgumentParser]) -> None:

@@ -33,6 +33,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from benchmarks import DEMO
 from classifier import predict, recipe_named, train
@@ -49,7 +50,7 @@ MARGINS = (0.01, 0.05)
 FIRST_OF_BISECTION = 1_000_000
 """Training seeds of the bisection; no case has them."""
 OTHER_TRAININGS = 2_000_000
-"""Added to the number of a training to get its other seed; the folds stay those of the seed."""
+"""Joined with the seed of a training, bit by bit, to get its other seed; the folds stay."""
 MOST_NOISE, STEPS, CLOSE_ENOUGH = 8.0, 7, 0.003
 
 
@@ -98,23 +99,21 @@ class Bench:
     def _with_other_trainings(
         self, matrix: torch.Tensor, seeds: tuple[int, ...]
     ) -> judge.Predictions:
-        """Do what ``judge.cross_validate`` does, on its folds but with other training seeds."""
-        shape = (len(seeds), len(self.examples))
-        folds, chances = np.full(shape, -1, dtype=np.int64), np.full(shape, np.nan, np.float32)
+        """Retrain on the folds that the baseline has, but with other seeds of the trainings."""
         labels, groups = self.examples.labels, self.examples.groups
-        for row, seed in enumerate(seeds):
-            for number, fold in enumerate(judge.grouped_folds(labels, groups, FOLDS, seed)):
-                trained = train(
-                    [matrix],
-                    labels,
-                    groups,
-                    recipe=recipe_named(self.recipe),
-                    seed=OTHER_TRAININGS + FOLDS * seed + number,
-                    rows=fold.train,
-                )
-                folds[row, fold.test] = number
-                chances[row, fold.test] = predict(trained, [matrix], rows=fold.test)
-        return judge.Predictions(self.examples, seeds, folds, chances)
+
+        def trained(fold: judge.Fold, seed: int) -> NDArray[np.float32]:
+            fitted = train(
+                [matrix],
+                labels,
+                groups,
+                recipe=recipe_named(self.recipe),
+                seed=OTHER_TRAININGS ^ seed,
+                rows=fold.train,
+            )
+            return predict(fitted, [matrix], rows=fold.test)
+
+        return judge.out_of_fold(trained, self.examples, folds=FOLDS, seeds=seeds)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """From features to predictions, and from predictions to a verdict."""
 
 from harness.judge.details import details
-from harness.judge.evaluation import cross_validate, summarise
+from harness.judge.evaluation import Trainer, cross_validate, out_of_fold, summarise
 from harness.judge.gate import all_gates, decide, endpoint_gates, gates_of
 from harness.judge.homology import Homologues, ToolMissing, find_homologues
 from harness.judge.leaks import Twins, leak_checks
@@ -31,6 +31,7 @@ __all__ = [
     "SplitError",
     "TooFewGenomes",
     "ToolMissing",
+    "Trainer",
     "Twins",
     "all_gates",
     "cross_validate",
@@ -45,6 +46,7 @@ __all__ = [
     "modalities",
     "noninferiority",
     "of_first_seeds",
+    "out_of_fold",
     "paired_endpoints",
     "read_predictions",
     "read_rows",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,10 +14,15 @@ from embedders.errors import InputError
 from harness.evidence import Classification
 from harness.judge.metrics import DEFAULT_THRESHOLD, RATES, score
 from harness.judge.predictions import Examples, Predictions
-from harness.judge.splits import TooFewGenomes, grouped_folds
+from harness.judge.splits import Fold, TooFewGenomes, grouped_folds
 
 if TYPE_CHECKING:
     from classifier import Recipe
+
+
+Trainer = Callable[[Fold, int], NDArray[np.float32]]
+"""Learns from a fold's training rows under a seed; returns the probability of viral, float32
+``(len(fold.test),)``, of its test rows."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,11 +48,7 @@ def cross_validate(
     device: str = "cpu",
     progress: bool = False,
 ) -> Predictions:
-    """Predict every row by a classifier that saw nothing of its group, once per seed.
-
-    The folds depend on labels, groups and seed alone and each training's own seed on seed and fold
-    alone, so two arms are compared on the same splits. The test part of a fold is not handed to
-    training at all; early stopping watches groups cut from the training part.
+    """Predict every row by the MLP, trained on the features of other groups; once per seed.
 
     Parameters
     ----------
@@ -55,16 +56,12 @@ def cross_validate(
         float32 ``(n_i, d)``, e.g. memory-mapped shards; ``[matrix]`` for a single one.
     examples
         What each row is, in the order of the rows.
-    folds
-        At least 2.
-    seeds
-        Each gives another cut into folds and another training.
+    folds, seeds, progress
+        As in :func:`out_of_fold`.
     recipe
         How to train.
     device
         Where to train.
-    progress
-        Show a bar that counts trainings.
 
     Raises
     ------
@@ -75,15 +72,70 @@ def cross_validate(
     InputError
         If there are not as many examples as rows, or there are no seeds.
     """
-    from tqdm import tqdm  # noqa: PLC0415
-
-    from classifier import TooFewGroups, predict, train  # noqa: PLC0415
+    from classifier import predict, train  # noqa: PLC0415
 
     rows = sum(block.shape[0] for block in blocks)
     if rows != len(examples):
         raise InputError(f"{rows} rows of features for {len(examples)} examples")
+
+    def trained(fold: Fold, seed: int) -> NDArray[np.float32]:
+        fitted = train(
+            blocks,
+            examples.labels,
+            examples.groups,
+            recipe=recipe,
+            seed=seed,
+            rows=fold.train,
+            device=device,
+        )
+        return predict(fitted, blocks, rows=fold.test, device=device)
+
+    return out_of_fold(trained, examples, folds=folds, seeds=seeds, progress=progress)
+
+
+def out_of_fold(
+    trained: Trainer,
+    examples: Examples,
+    *,
+    folds: int,
+    seeds: Sequence[int],
+    progress: bool = False,
+) -> Predictions:
+    """Predict every row by a model that saw nothing of its group, once per seed.
+
+    The folds depend on labels, groups and seed alone and each training's own seed on seed and fold
+    alone, so two arms are compared on the same splits, whatever is trained. Only the fold's
+    training rows may be learnt from; early stopping should watch groups cut from them.
+
+    Parameters
+    ----------
+    trained
+        Called as ``trained(fold, seed)`` with a seed of each training's own; learns from
+        ``fold.train`` alone and returns the probability of viral of each row of ``fold.test``,
+        float32 ``(len(fold.test),)``.
+    examples
+        What each row is, in the order of the rows.
+    folds
+        At least 2.
+    seeds
+        Each gives another cut into folds and another training.
+    progress
+        Show a bar that counts trainings.
+
+    Raises
+    ------
+    TooFewGenomes
+        If the groups do not allow the folds, or leave none to stop training early by.
+    InputError
+        If there are no seeds.
+    """
+    from tqdm import tqdm  # noqa: PLC0415
+
+    from classifier import TooFewGroups  # noqa: PLC0415
+
     if not seeds:
         raise InputError("no seeds: at least one is needed")
+    rows = len(examples)
     cuts = [grouped_folds(examples.labels, examples.groups, folds, seed) for seed in seeds]
     where = np.full((len(cuts), rows), -1, dtype=np.int64)
     chances = np.full((len(cuts), rows), np.nan, dtype=np.float32)
@@ -91,24 +143,15 @@ def cross_validate(
     for s, f, fold in tqdm(
         jobs, desc="classifiers", unit="training", disable=not progress, leave=False
     ):
+        where[s, fold.test] = f
         try:
-            trained = train(
-                blocks,
-                examples.labels,
-                examples.groups,
-                recipe=recipe,
-                seed=_training_seed(seeds[s], f),
-                rows=fold.train,
-                device=device,
-            )
+            chances[s, fold.test] = trained(fold, training_seed(seeds[s], f))
         except TooFewGroups as error:
             raise TooFewGenomes(f"fold {f} of {folds}: {error}") from error
-        where[s, fold.test] = f
-        chances[s, fold.test] = predict(trained, blocks, rows=fold.test, device=device)
     return Predictions(examples, tuple(seeds), where, chances)
 
 
-def _training_seed(seed: int, fold: int) -> int:
+def training_seed(seed: int, fold: int) -> int:
     """Return a seed of its own for each training, from numpy's documented mixing of the two."""
     return int(np.random.SeedSequence((seed, fold)).generate_state(1)[0])
 

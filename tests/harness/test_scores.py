@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.cells import unguard
-from harness.commands import _write_scores
+from harness.classifier_commands import _write_scores
 
 
 def read(path: Path) -> list[list[str]]:
