@@ -9,6 +9,7 @@ from harness.report.files import (
     write_tables,
 )
 from harness.report.html import html_page
+from harness.report.maps import maps_picture
 from harness.report.page import markdown
 from harness.report.plots import roofline_plot, sweep_plot
 from harness.report.tables import (
@@ -28,6 +29,7 @@ __all__ = [
     "gate_table",
     "gates_as_table",
     "html_page",
+    "maps_picture",
     "markdown",
     "new_folder",
     "plain_table",

@@ -5,18 +5,18 @@ The references below use nothing of the package: each library's own model, token
 
 from __future__ import annotations
 
-import json
 import random
-import re
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from embedders import RUNTIMES, Truncation, load
 from tests.bundled import proteins
+from tests.embedders.references import fair_esm_model
 
 pytestmark = pytest.mark.weights
 
@@ -50,48 +50,16 @@ def _one_thread() -> Iterator[None]:
 
 
 def _fair_esm_reference(folder: Path) -> Reference:
-    """fair-esm's own class, filled by renaming the file's tensors with regular expressions."""
-    from esm.model.esm2 import ESM2  # noqa: PLC0415
-
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    model = ESM2(
-        num_layers=config["num_hidden_layers"],
-        embed_dim=config["hidden_size"],
-        attention_heads=config["num_attention_heads"],
-        token_dropout=config["token_dropout"],
-    )
-    stored = torch.load(folder / "pytorch_model.bin", weights_only=True)
-    layer = r"^esm\.encoder\.layer\.(\d+)\."
-    rules = [
-        (r"^esm\.embeddings\.word_embeddings\.", "embed_tokens."),
-        (r"^esm\.encoder\.emb_layer_norm_after\.", "emb_layer_norm_after."),
-        (r"^esm\.contact_head\.", "contact_head."),
-        (layer + r"attention\.self\.rotary_embeddings\.", r"layers.\1.self_attn.rot_emb."),
-        (layer + r"attention\.self\.(q|k|v)[a-z]+\.", r"layers.\1.self_attn.\2_proj."),
-        (layer + r"attention\.output\.dense\.", r"layers.\1.self_attn.out_proj."),
-        (layer + r"attention\.LayerNorm\.", r"layers.\1.self_attn_layer_norm."),
-        (layer + r"intermediate\.dense\.", r"layers.\1.fc1."),
-        (layer + r"output\.dense\.", r"layers.\1.fc2."),
-        (layer + r"LayerNorm\.", r"layers.\1.final_layer_norm."),
-    ]
-    renamed = {}
-    for name, tensor in stored.items():
-        new = name
-        for pattern, replacement in rules:
-            new = re.sub(pattern, replacement, new)
-        if new != name:
-            renamed[new] = tensor
-    absent, unexpected = model.load_state_dict(renamed, strict=False)
-    assert not unexpected
-    assert all(name.startswith("lm_head.") for name in absent)
-    model.eval()
+    """fair-esm's own class, tokens and representations of its last layer."""
+    model: Any = fair_esm_model(folder)
+    last = len(model.layers)
     convert = model.alphabet.get_batch_converter()
 
     def embed(sequence: str) -> torch.Tensor:
         _, _, tokens = convert([("x", sequence)])
         with torch.inference_mode():
-            found = model(tokens, repr_layers=[config["num_hidden_layers"]])
-        states: torch.Tensor = found["representations"][config["num_hidden_layers"]]
+            found = model(tokens, repr_layers=[last])
+        states: torch.Tensor = found["representations"][last]
         return states[0, 1 : len(sequence) + 1]
 
     return embed

@@ -1,7 +1,8 @@
-"""A run that ends itself by SIGKILL at a chosen moment: ``python -m tests.faults.broken_off``.
+"""Runs that end themselves by SIGKILL, each at its moment: ``python -m tests.faults.broken_off``.
 
 Moments: ``half-shard`` (half of the second shard is on the disk), ``before-manifest`` (the second
-shard has its name, the manifest does not list it), ``half-manifest``.
+shard has its name, the manifest does not list it), ``half-manifest``. Each run is a fork of one
+process that has imported everything and computed nothing, so that no thread is lost by forking.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from typing import IO
 
 import torch
 
-from embedders import load
+from embedders import describe, load
 from harness import files
 from harness.features import Manifest, extract, manifest, store
 
+EMBEDDER = "mini-candidate"
+MOMENTS = ("half-shard", "before-manifest", "half-manifest")
 SECOND = 2
 
 
@@ -72,11 +75,18 @@ def arm(moment: str) -> None:
 
 
 def main() -> None:
-    """Run ``FASTA FOLDER MOMENT``."""
-    fasta, folder, moment = sys.argv[1:]
-    embedder = load("mini-candidate", device="cpu")
-    arm(moment)
-    extract(Path(fasta), embedder, Path(folder), shard_size=3, progress=False)
+    """Break a run on ``FASTA`` off at each moment, in the folder ``FOLDER/moment``."""
+    fasta, folder = map(Path, sys.argv[1:])
+    describe(EMBEDDER)  # imports what loading needs, and loads nothing
+    for moment in MOMENTS:
+        pid = os.fork()
+        if pid == 0:
+            arm(moment)
+            embedder = load(EMBEDDER, device="cpu")
+            extract(fasta, embedder, folder / moment, shard_size=3, progress=False)
+            os._exit(0)
+        _, status = os.waitpid(pid, 0)
+        assert os.waitstatus_to_exitcode(status) == -signal.SIGKILL, (moment, status)
 
 
 if __name__ == "__main__":

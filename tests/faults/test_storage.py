@@ -6,7 +6,6 @@ import ctypes
 import json
 import os
 import random
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -47,6 +46,7 @@ from harness.features import (
 from harness.features.manifest import Manifest, Source
 from harness.features.store import open_store
 from tests.bundled import shortest, write_fasta
+from tests.faults.broken_off import MOMENTS
 from tests.harness.features.broken_embedders import BrokenEmbedder
 
 ROOT = Path(__file__).parents[2]
@@ -128,49 +128,58 @@ def resume(ten: Path, mini: Embedder, folder: Path, unbroken: Path) -> None:
     assert content_of(folder) == content_of(unbroken)
 
 
-def break_off(ten: Path, folder: Path, moment: str) -> None:
-    done = python("-m", "tests.faults.broken_off", ten, folder, moment)
-    assert done.returncode == -signal.SIGKILL, done.stderr
-    with pytest.raises(ManifestError, match="has not finished"):
-        open_folder(folder)
+@pytest.fixture(scope="module")
+def broken_off(tmp_path_factory: pytest.TempPathFactory, ten: Path) -> Path:
+    """Return a folder with one folder for each moment, whose run was killed at it."""
+    folder = tmp_path_factory.mktemp("broken-off")
+    done = python("-m", "tests.faults.broken_off", ten, folder)
+    assert done.returncode == 0, done.stderr
+    for moment in MOMENTS:
+        with pytest.raises(ManifestError, match="has not finished"):
+            open_folder(folder / moment)
+    return folder
 
 
 def test_row_01_killed_in_the_middle_of_a_shard(
-    ten: Path, mini: Embedder, unbroken: Path, tmp_path: Path
+    ten: Path, mini: Embedder, unbroken: Path, broken_off: Path
 ) -> None:
-    break_off(ten, tmp_path / "out", "half-shard")
-    visible = {path.name for path in (tmp_path / "out").glob("[!.]*")}
+    out = broken_off / "half-shard"
+    visible = {path.name for path in out.glob("[!.]*")}
     assert visible == {"journal.jsonl", "manifest.json", "shard-00000.pt"}
-    halves = list((tmp_path / "out").glob(f".*{harness.files.PARTIAL_SUFFIX}"))
+    halves = list(out.glob(f".*{harness.files.PARTIAL_SUFFIX}"))
     assert len(halves) == 1  # the fault was there
-    resume(ten, mini, tmp_path / "out", unbroken)
+    resume(ten, mini, out, unbroken)
     assert not halves[0].exists()
 
 
 @pytest.mark.parametrize("moment", ["before-manifest", "half-manifest"])
 def test_row_02_killed_between_shard_and_manifest(
-    ten: Path, mini: Embedder, unbroken: Path, tmp_path: Path, moment: str
+    ten: Path, mini: Embedder, unbroken: Path, broken_off: Path, moment: str
 ) -> None:
-    break_off(ten, tmp_path / "out", moment)
-    assert (tmp_path / "out" / "shard-00001.pt").exists()
-    assert len(read_manifest(tmp_path / "out").shards) == 1
-    resume(ten, mini, tmp_path / "out", unbroken)
+    out = broken_off / moment
+    assert (out / "shard-00001.pt").exists()
+    assert len(read_manifest(out).shards) == 1
+    resume(ten, mini, out, unbroken)
 
 
 @pytest.mark.parametrize(
-    "kills",
-    [20, pytest.param(200, marks=[pytest.mark.slow, pytest.mark.weights])],
+    ("kills", "proteins", "windows_of"),
+    [
+        (20, 1000, 10),
+        pytest.param(200, 3000, 5, marks=[pytest.mark.slow, pytest.mark.weights]),
+    ],
     ids=["twenty", "two-hundred"],
 )
 def test_row_03_killed_at_random_moments(
-    tmp_path: Path, kills: int, request: pytest.FixtureRequest
+    tmp_path: Path, kills: int, proteins: int, windows_of: int, request: pytest.FixtureRequest
 ) -> None:
-    wanted = shortest(3000)
+    wanted = shortest(proteins)
     options: list[object] = ["--kills", kills, "--seed", random.randrange(10**6)]
+    # small windows, so that some of them are finished between two kills
+    options += ["--shard-size", windows_of]
     if kills > 20:
         weights = request.getfixturevalue("esm2_8m_folder")
-        # small windows, so that some of them are finished between two kills
-        options += ["--embedder", "esm2-8m", "--weights", weights, "--shard-size", 5]
+        options += ["--embedder", "esm2-8m", "--weights", weights]
     fasta = write_fasta(tmp_path / "in.fa", wanted)
     done = python("-m", "tests.faults.killing", fasta, tmp_path, *options)
     assert done.returncode == 0, (options, done.stderr)
@@ -220,11 +229,10 @@ LIMITED = """
 import resource, sys
 from harness.cli import main
 limit, *arguments = sys.argv[1:]
-if int(limit):
-    resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
 sys.exit(main(arguments))
 """
-"""The command under a limit on the size of any file it writes; 0 for none."""
+"""The command under a limit on the size of any file it writes, in a process of its own."""
 
 
 @pytest.fixture
@@ -244,30 +252,34 @@ def small_disk(tmp_path: Path) -> Iterator[Path | None]:
         libc.umount2(str(place).encode(), 2)
 
 
-def test_row_05_disk_full(tmp_path: Path, small_disk: Path | None) -> None:
+def test_row_05_disk_full(
+    tmp_path: Path, small_disk: Path | None, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Both ways: a limit on the size of a file (everywhere), and a small disk (where allowed)."""
     genes = write_fasta(tmp_path / "in.fna", {f"g{n}": "ACGTTGCA" * 9 for n in range(1800)})
 
-    def embed(place: Path, limit: int) -> subprocess.CompletedProcess[str]:
-        options = ["--embedder", "kmer4", "--shard-size", "1000", "-o", place]
-        return python("-c", LIMITED, limit, "embed", genes, *options)
+    def command(place: Path) -> list[str]:
+        options = ["--embedder", "kmer4", "--shard-size", "1000", "-o", str(place)]
+        return ["embed", str(genes), *options]
 
-    assert embed(tmp_path / "whole", 0).returncode == 0
+    assert main(command(tmp_path / "whole")) == 0
     first, second = (path.stat().st_size for path in sorted((tmp_path / "whole").glob("*.pt")))
     assert second < first
-    full = [embed(tmp_path / "limited", first - 1)]
+    limited = python("-c", LIMITED, first - 1, *command(tmp_path / "limited"))
+    full = [(limited.returncode, limited.stderr)]
     if small_disk is not None:
         assert first < SMALL_DISK_BYTES < first + second
-        full.append(embed(small_disk / "out", 0))
+        capsys.readouterr()
+        full.append((main(command(small_disk / "out")), capsys.readouterr().err))
         kept = small_disk / "out" / "shard-00000.pt"
         assert kept.read_bytes() == (tmp_path / "whole" / kept.name).read_bytes()
         assert not list((small_disk / "out").glob(f"*{harness.files.PARTIAL_SUFFIX}"))
-    for done in full:
-        assert done.returncode == 2
-        line = done.stderr.strip().splitlines()[-1]
+    for code, said in full:
+        assert code == 2
+        line = said.strip().splitlines()[-1]
         assert "File too large" in line or "No space left on device" in line
         assert "free some disk, and run the same command again" in line
-    assert embed(tmp_path / "limited", 0).returncode == 0
+    assert main(command(tmp_path / "limited")) == 0
     assert content_of(tmp_path / "limited") == content_of(tmp_path / "whole")
 
 
