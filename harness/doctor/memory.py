@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 
-from embedders import CHECKPOINTS, WINDOW_RESIDUES, Checkpoint, naming
-from embedders.checkpoints import Family
+from embedders import CHECKPOINTS, WINDOW_RESIDUES, Checkpoint, Family, Modality
+from embedders.families import adapter_of
 from harness.doctor.control_group import Limits
 from harness.doctor.finding import Finding, Status, fine, lacking
 from harness.doctor.graphics import Graphics
@@ -24,14 +23,11 @@ _LONGEST_TOKENS = WINDOW_RESIDUES + 2
 
 def parameters_of(row: Checkpoint, layers: int | None = None) -> int:
     """Return how many numbers an encoder has learnt, cut to ``layers`` if given."""
-    if row.family is not Family.ESM2 or layers is None:
-        return row.parameters
-    shapes = naming.parameter_shapes(row.architecture(layers))
-    return sum(math.prod(shape) for shape in shapes.values())
+    return row.parameters if layers is None else adapter_of(row).parameters(row, layers)
 
 
 def activation_bytes(row: Checkpoint, tokens: int, dtype: str, *, fused: bool) -> int:
-    """Return about the most that one batch of an ESM-2 takes beside the weights.
+    """Return about the most that one batch of an ESM-2 takes beside the weights; else 0: not known.
 
     In the feed-forward block, four times as wide as the model, the exact GELU
     ``x / 2 · (1 + erf(x / √2))`` as ESM writes it has five tensors alive at once: 5 · 4 · width
@@ -90,7 +86,7 @@ def examine_needs(needs: Sequence[Need], host_free: int, graphics: Graphics) -> 
     free = {HOST: host_free} | {f"cuda:{gpu.index}": gpu.free_bytes for gpu in graphics.gpus}
     placed = [(need, _place(need)) for need in needs]
     findings = [_examine_need(need, free[place], place) for need, place in placed if place in free]
-    arms = [need for need in needs if need.checkpoint.family is Family.ESM2]
+    arms = [need for need in needs if need.checkpoint.modality is Modality.PROTEIN]
     if arms and len(findings) == len(needs) and all(each.status is Status.OK for each in findings):
         place = _place(arms[0])
         findings += _examine_run(arms, free[place], place)
@@ -126,10 +122,16 @@ def _examine_need(need: Need, free: int, place: str) -> Finding:
     batch = activation_bytes(
         need.checkpoint, need.tokens_per_batch, _known(need.dtype), fused=_fused(need)
     )
-    details = {"weights_bytes": weights, "activation_bytes": batch, "free_bytes": free}
+    known = need.checkpoint.family is Family.ESM2
+    details = {
+        "weights_bytes": weights,
+        "activation_bytes": batch if known else None,
+        "free_bytes": free,
+    }
     found = (
-        f"{size(weights)} of weights in {need.dtype} and {size(batch)} for a batch, "
-        f"of {size(free)} free on {place}"
+        f"{size(weights)} of weights in {need.dtype} and "
+        f"{size(batch) if known else 'what is not known'} for a batch, of {size(free)} free on "
+        f"{place}"
     )
     if weights >= free:
         halved = "" if BYTES_PER_VALUE[_known(need.dtype)] == 2 else f'; dtype = "{HALF}" halves it'

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import torch
 
-from embedders import CHECKPOINTS, InputError, WeightsError
-from embedders.checkpoints import Family
-from embedders.files import read_architecture, stored_tensors, weight_files
+from embedders import CHECKPOINTS, Family, InputError, WeightsError
+from embedders.families import adapter_of
+from embedders.files import stored_tensors, weight_files
 from embedders.hub import check_revision
 from embedders.remote_code import ModelFolder
-from embedders.weights import open_weights
+from embedders.weights import open_weights, promised_sha256
 from harness.doctor.finding import Finding, Status, fine, lacking
 from harness.doctor.hub import Answer, Question
 from harness.doctor.memory import BYTES_PER_VALUE, parameters_of
@@ -152,6 +152,9 @@ def examine_weights(
 def _examine_need(
     need: Need, answers: Mapping[Question, Answer], cache: Path, read: set[Path]
 ) -> Finding:
+    if need.checkpoint.family is Family.PLUGIN:
+        found = f"{need.checkpoint.name}: its own package finds them; not examined"
+        return fine(f"{need.part} weights", found, needed=True, details={"verified": None})
     try:
         if need.revision is not None:
             check_revision(need.revision)
@@ -180,7 +183,7 @@ def _unusable(need: Need) -> bool:
 
 def _opened(need: Need) -> Finding:
     """Open weights that are drawn or bundled; raises InputError for choices that are refused."""
-    stream = open_weights(
+    stream = adapter_of(need.checkpoint).tensors(
         need.checkpoint,
         need.weights,
         device=torch.device("cpu"),
@@ -191,7 +194,7 @@ def _opened(need: Need) -> Finding:
     if need.random:
         found = f"{name}: random, nothing to be fetched"
         return fine(subject, found, needed=True, details={"source": "random", "verified": None})
-    for _ in stream:
+    for _ in stream or ():
         pass
     found = f"{name}: bundled, SHA-256 verified"
     return fine(subject, found, needed=True, details={"source": MINI, "verified": True})
@@ -230,16 +233,17 @@ def _to_be_fetched(need: Need, answer: Answer | None, cache: Path) -> Finding:
 def _verified(need: Need, folder: Path, source: str, read: set[Path]) -> Finding:
     """Read a folder of weights to its end; raises InputError at whatever is wrong with it."""
     row = need.checkpoint
-    if row.family is Family.ESM2 and not need.remote_code:
-        read_architecture(folder, row.architecture(), row.name)
-    else:
+    if need.remote_code:
         ModelFolder(folder, source, need.remote_code)
+    else:
+        adapter_of(row).examine(row, folder)
     files = weight_files(folder)
+    pinned = promised_sha256(row, source)
     if folder not in read:
-        for _ in stored_tensors(folder, expected_sha256=row.weights_sha256):
+        for _ in stored_tensors(folder, expected_sha256=pinned):
             pass  # every file is hashed, where a hash is promised, before its first tensor
         read.add(folder)
-    promised = row.weights_sha256 is not None or all(map(_names_its_hash, files))
+    promised = pinned is not None or all(map(_names_its_hash, files))
     whole = sum(path.stat().st_size for path in files)
     state = "SHA-256 verified" if promised else "read whole, no SHA-256 to compare with"
     where = "in the cache" if source == "hub" else folder

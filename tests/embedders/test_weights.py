@@ -13,8 +13,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from embedders import RUNTIMES, UnsupportedChoice, WeightsError, load
-from embedders.checkpoints import Architecture, checkpoint
+from embedders import RUNTIMES, UnsupportedChoice, WeightsError, checkpoint, load
+from embedders.checkpoints import Architecture
 from embedders.files import weight_files
 from embedders.naming import FREQUENCIES, parameter_shapes
 from embedders.weights import folder_weights, open_weights, random_weights
@@ -301,10 +301,18 @@ def test_a_file_that_is_not_its_pinned_hash_is_refused_before_it_is_read(
     pinned = replace(
         checkpoint("esm2-8m"), weights_sha256=hashlib.sha256(path.read_bytes()).hexdigest()
     )
-    assert list(folder_weights(pinned, folder, source="folder"))
+    assert list(folder_weights(pinned, folder, source="mini"))
     path.write_bytes(b"garbage, which a reader would complain of in other words")
     with pytest.raises(WeightsError, match="damaged or was replaced"):
-        list(folder_weights(pinned, folder, source="folder"))
+        list(folder_weights(pinned, folder, source="mini"))
+
+
+def test_a_folder_that_the_user_names_may_hold_other_weights(
+    folder: Path, tensors: Tensors
+) -> None:
+    save_file(tensors, folder / "model.safetensors")
+    pinned = replace(checkpoint("esm2-8m"), weights_sha256="0" * 64)
+    assert list(folder_weights(pinned, folder, source="folder"))
 
 
 def test_random_weights_depend_on_seed_and_name_only() -> None:
