@@ -5,7 +5,7 @@
 >>> predict(trained, blocks)  # doctest: +SKIP
 """
 
-from classifier.checkpoint import FeatureLayout, FeaturePart, check_layout, load, save
+from classifier.checkpoint import load, save
 from classifier.errors import (
     CheckpointError,
     ClassifierError,
@@ -14,9 +14,13 @@ from classifier.errors import (
     UnknownRecipe,
 )
 from classifier.inference import ContigScores, Probabilities, contig_scores, predict
+from classifier.layout import FeatureLayout, FeaturePart, check_layout
 from classifier.network import MLPClassifier
+from classifier.origin import Origin, Phase
 from classifier.recipes import RECIPES, Epoch, Recipe, recipe_named
+from classifier.stored import StoredRows
 from classifier.training import TrainedClassifier, train
+from classifier.transfer import Source, transfer
 
 __all__ = [
     "RECIPES",
@@ -28,8 +32,12 @@ __all__ = [
     "FeaturePart",
     "LayoutMismatch",
     "MLPClassifier",
+    "Origin",
+    "Phase",
     "Probabilities",
     "Recipe",
+    "Source",
+    "StoredRows",
     "TooFewGroups",
     "TrainedClassifier",
     "UnknownRecipe",
@@ -40,4 +48,5 @@ __all__ = [
     "recipe_named",
     "save",
     "train",
+    "transfer",
 ]

@@ -10,6 +10,10 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from classifier.errors import ClassifierError
+from classifier.stored import StoredRows
+
+Block = torch.Tensor | StoredRows
+"""float32 ``(n_i, d)``, in memory, mapped, or in a file."""
 
 Rows = NDArray[np.int64]
 """Row numbers counted through all blocks, ``(k,)``."""
@@ -21,13 +25,13 @@ CHUNK_ROWS = 1024
 class Blocks:
     """Matrices of one width, seen as one matrix of ``len(blocks)`` rows.
 
-    The tensors are kept as they come, e.g. memory-mapped from shards; only the rows that are asked
-    for are copied. Which block a row lies in never changes a result.
+    Blocks are kept as they come; only the rows that are asked for are copied. Which block a row
+    lies in never changes a result.
 
     Parameters
     ----------
     blocks
-        float32 tensors ``(n_i, d)``, at least one.
+        float32 tensors ``(n_i, d)``, at least one, or where in a file such rows lie.
 
     Raises
     ------
@@ -35,11 +39,13 @@ class Blocks:
         If there is no block, or one is not a float32 matrix, or the widths differ.
     """
 
-    def __init__(self, blocks: Sequence[torch.Tensor]) -> None:
+    def __init__(self, blocks: Sequence[Block]) -> None:
         if not blocks:
             raise ClassifierError("no features: at least one block of rows is needed")
         for number, block in enumerate(blocks):
-            if block.ndim != 2 or block.dtype != torch.float32:
+            if isinstance(block, torch.Tensor) and (
+                block.ndim != 2 or block.dtype != torch.float32
+            ):
                 raise ClassifierError(
                     f"block {number} must be a float32 matrix (n, d), "
                     f"not {block.dtype} of shape {tuple(block.shape)}"
@@ -60,26 +66,46 @@ class Blocks:
     def __len__(self) -> int:
         return int(self._ends[-1])
 
+    @property
+    def stored(self) -> bool:
+        """Whether some rows have to be read from files."""
+        return any(isinstance(block, StoredRows) for block in self._blocks)
+
     def fetch(self, rows: Rows) -> torch.Tensor:
         """Copy the asked rows, in the order asked: float32 ``(k, d)``."""
-        if len(self._blocks) == 1:
+        if len(self._blocks) == 1 and isinstance(self._blocks[0], torch.Tensor):
             return self._blocks[0].index_select(0, torch.from_numpy(rows))
         fetched = torch.empty(len(rows), self.width)
-        home = np.searchsorted(self._ends, rows, side="right")
-        for number in np.unique(home):
-            block = self._blocks[number]
-            here = np.flatnonzero(home == number)
-            first = int(self._ends[number]) - block.shape[0]
-            fetched[torch.from_numpy(here)] = block.index_select(
-                0, torch.from_numpy(rows[here] - first)
-            )
+        for block, here, within in self._homes(rows):
+            if isinstance(block, torch.Tensor):
+                fetched[torch.from_numpy(here)] = block.index_select(0, torch.from_numpy(within))
+            elif here[-1] - here[0] == len(here) - 1:
+                block.read(within, fetched[here[0] : here[-1] + 1])
+            else:
+                apart = torch.empty(len(here), self.width)
+                block.read(within, apart)
+                fetched[torch.from_numpy(here)] = apart
         return fetched
+
+    def expect(self, rows: Rows) -> None:
+        """Tell what will be fetched soon, in ascending order, so that the disk can begin."""
+        for block, _, within in self._homes(rows):
+            if isinstance(block, StoredRows):
+                block.expect(within)
 
     def chunks(self, rows: Rows) -> Iterator[tuple[Rows, torch.Tensor]]:
         """Pass over the asked rows, at most ``CHUNK_ROWS`` at once."""
         for start in range(0, len(rows), CHUNK_ROWS):
             part = rows[start : start + CHUNK_ROWS]
             yield part, self.fetch(part)
+
+    def _homes(self, rows: Rows) -> Iterator[tuple[Block, Rows, Rows]]:
+        """Yield each block that has some of the rows: which of them, and their place within it."""
+        home = np.searchsorted(self._ends, rows, side="right")
+        for number in np.unique(home):
+            block = self._blocks[number]
+            here = np.flatnonzero(home == number)
+            yield block, here, rows[here] - (int(self._ends[number]) - block.shape[0])
 
 
 def as_rows(rows: Sequence[int] | Rows | None, blocks: Blocks) -> Rows:
@@ -104,6 +130,8 @@ def as_rows(rows: Sequence[int] | Rows | None, blocks: Blocks) -> Rows:
 class LabelledRows(Dataset[tuple[torch.Tensor, torch.Tensor]]):
     """Chosen rows with their labels, as a map-style dataset that a loader reads by the batch.
 
+    ``rows`` are their numbers in ``blocks``, ``labels`` int64 ``(k,)``.
+
     Parameters
     ----------
     blocks
@@ -115,12 +143,19 @@ class LabelledRows(Dataset[tuple[torch.Tensor, torch.Tensor]]):
     """
 
     def __init__(self, blocks: Blocks, labels: NDArray[np.int64], rows: Rows) -> None:
-        self._blocks = blocks
-        self._rows = rows
-        self._labels = torch.from_numpy(labels[rows])
+        self.blocks = blocks
+        self.rows = rows
+        self.labels = torch.from_numpy(labels[rows])
+
+    def in_memory(self) -> LabelledRows:
+        """Return the same rows out of memory: themselves, or a copy if some lie in files."""
+        if not self.blocks.stored:
+            return self
+        blocks = Blocks([self.blocks.fetch(self.rows)])
+        return LabelledRows(blocks, self.labels.numpy(), np.arange(len(self), dtype=np.int64))
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self.rows)
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
         features, label = self.__getitems__([index])
@@ -129,4 +164,4 @@ class LabelledRows(Dataset[tuple[torch.Tensor, torch.Tensor]]):
     def __getitems__(self, indices: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
         """Return a whole batch, ``(k, d)`` and ``(k,)``: what torch's loader asks for."""
         chosen = np.asarray(indices, dtype=np.int64)
-        return self._blocks.fetch(self._rows[chosen]), self._labels[torch.from_numpy(chosen)]
+        return self.blocks.fetch(self.rows[chosen]), self.labels[torch.from_numpy(chosen)]

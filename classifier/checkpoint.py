@@ -5,91 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from classifier.errors import CheckpointError, ClassifierError, LayoutMismatch
+from classifier.errors import CheckpointError, LayoutMismatch
+from classifier.layout import FeatureLayout, check_layout
 from classifier.network import MLPClassifier, Standardisation
+from classifier.origin import Origin
 from classifier.recipes import Epoch, Recipe
 from classifier.training import TrainedClassifier
 
 FORMAT = "embedder-migration classifier, 1"
 TENSORS_NAME = "classifier.safetensors"
 RECORD_NAME = "classifier.json"
-
-
-@dataclass(frozen=True, slots=True)
-class FeaturePart:
-    """A run of columns that one embedder made.
-
-    ``name`` is the embedder's, e.g. ``esm2-3b``; ``fingerprint`` tells its weights and policies
-    apart, e.g. a hash from the features' manifest.
-    """
-
-    name: str
-    width: int
-    fingerprint: str
-
-    def __post_init__(self) -> None:
-        if self.width < 1:
-            raise ClassifierError(f"width of {self.name!r} must be at least 1, not {self.width}")
-
-
-@dataclass(frozen=True, slots=True)
-class FeatureLayout:
-    """Which embedder made which columns, in column order: DNA first, protein second."""
-
-    parts: tuple[FeaturePart, ...]
-
-    def __post_init__(self) -> None:
-        if not self.parts:
-            raise ClassifierError("a layout of features needs at least one part")
-
-    @property
-    def width(self) -> int:
-        """Columns of all parts together."""
-        return sum(part.width for part in self.parts)
-
-    def __str__(self) -> str:
-        parts = " + ".join(f"{part.name} ({part.width})" for part in self.parts)
-        return f"{parts} = {self.width} columns"
-
-
-def check_layout(expected: FeatureLayout, got: FeatureLayout) -> None:
-    """Make sure that features come from the embedders a classifier was trained on.
-
-    Parameters
-    ----------
-    expected
-        The classifier's, from its checkpoint.
-    got
-        The features'.
-
-    Raises
-    ------
-    LayoutMismatch
-        If an embedder, a width, the order or the weights differ; the message names both sides.
-    """
-    if expected == got:
-        return
-    difference = f"{expected}, but these features are {got}"
-    if str(expected) == str(got):
-        pairs = zip(expected.parts, got.parts, strict=True)
-        name, theirs, ours = next(
-            (a.name, a.fingerprint, b.fingerprint)
-            for a, b in pairs
-            if a.fingerprint != b.fingerprint
-        )
-        difference += (
-            f" of other weights or policies: {name} has fingerprint {ours[:12]}, not {theirs[:12]}"
-        )
-    raise LayoutMismatch(
-        f"the classifier was trained on {difference}; "
-        f"extract features with the classifier's embedders, or train another classifier on these"
-    )
 
 
 def save(folder: Path, trained: TrainedClassifier, layout: FeatureLayout) -> None:
@@ -127,6 +58,8 @@ def save(folder: Path, trained: TrainedClassifier, layout: FeatureLayout) -> Non
         "rows_validated": trained.rows_validated,
         "history": [asdict(epoch) for epoch in trained.history],
     }
+    if trained.origin is not None:
+        record["origin"] = asdict(trained.origin)
     text = json.dumps(record, indent=2, allow_nan=False) + "\n"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -172,6 +105,7 @@ def load(folder: Path) -> tuple[TrainedClassifier, FeatureLayout]:
             tensors,
             recipe=converter.structure(record["recipe"], Recipe),
             history=converter.structure(record["history"], tuple[Epoch, ...]),
+            origin=converter.structure(record["origin"], Origin) if "origin" in record else None,
             **{
                 key: int(record[key])
                 for key in ("seed", "best_epoch", "rows_trained", "rows_validated")
@@ -200,6 +134,7 @@ def _rebuild(
     *,
     recipe: Recipe,
     history: tuple[Epoch, ...],
+    origin: Origin | None,
     **counts: Any,  # noqa: ANN401  the whole numbers of TrainedClassifier
 ) -> TrainedClassifier:
     network = MLPClassifier(tensors["network.hidden.weight"].shape[1])
@@ -219,6 +154,7 @@ def _rebuild(
         standardisation=standardisation,
         recipe=recipe,
         history=history,
+        origin=origin,
         **counts,
     )
 

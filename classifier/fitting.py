@@ -12,11 +12,10 @@ from skorch.helper import predefined_split
 from torch import nn
 from tqdm import tqdm
 
-from classifier.blocks import LabelledRows
+from classifier.blocks import CHUNK_ROWS, LabelledRows
 from classifier.errors import ClassifierError
+from classifier.feeding import Feed, Prepare, fits
 from classifier.recipes import Epoch, Recipe
-
-VALIDATION_BATCH_ROWS = 1024
 
 
 def fit(
@@ -27,8 +26,13 @@ def fit(
     recipe: Recipe,
     device: str,
     progress: bool,
+    prepare: Prepare | None = None,
 ) -> tuple[tuple[Epoch, ...], int]:
-    """Fit the model in place; return the history and the best epoch, counted from 1."""
+    """Fit the model in place; return the history and the best epoch, counted from 1.
+
+    Rows that fit in one pool are mixed by torch's own loader, as they always were; others, and rows
+    that have to be prepared, by a :class:`classifier.feeding.Feed`.
+    """
     batches = math.ceil(len(training) / recipe.batch_size)
     # a last batch of one row would stop BatchNorm; another row is left out each epoch
     lone_row = len(training) % recipe.batch_size == 1
@@ -42,9 +46,23 @@ def fit(
     callbacks = [
         ("schedule", _schedule(recipe, batches - lone_row)),
         ("stopping", stopping),
+        ("forgetting", _Forgetting()),
     ]
     if progress:
-        callbacks.append(("bar", _EpochBar(recipe.max_epochs)))
+        callbacks.append(("bar", _Bar(batches - lone_row, recipe.max_epochs)))
+    if prepare is None and fits(training.blocks, len(training)):
+        training = training.in_memory()
+        loaders: dict[str, object] = {
+            "iterator_train__collate_fn": _as_is,
+            "iterator_valid__collate_fn": _as_is,
+        }
+    else:
+        loaders = {
+            "iterator_train": Feed,
+            "iterator_train__prepare": prepare,
+            "iterator_valid": Feed,
+            "iterator_valid__prepare": prepare,
+        }
     net = NeuralNet(
         module=model,
         criterion=nn.CrossEntropyLoss,
@@ -53,9 +71,8 @@ def fit(
         batch_size=recipe.batch_size,
         iterator_train__shuffle=True,
         iterator_train__drop_last=lone_row,
-        iterator_train__collate_fn=_as_is,
-        iterator_valid__batch_size=VALIDATION_BATCH_ROWS,
-        iterator_valid__collate_fn=_as_is,
+        iterator_valid__batch_size=CHUNK_ROWS,
+        **loaders,
         callbacks=callbacks,
         callbacks__print_log=None,
         device=device,
@@ -94,20 +111,35 @@ def _schedule(recipe: Recipe, batches: int) -> Any:  # noqa: ANN401  skorch carr
     )
 
 
-class _EpochBar(Callback):  # type: ignore[misc]
-    """Count epochs on one line; skorch's own bar counts batches and starts anew every epoch."""
+class _Forgetting(Callback):  # type: ignore[misc]
+    """Drop an epoch's notes of its single batches: of millions they would fill the memory."""
 
-    def __init__(self, epochs: int) -> None:
+    def on_epoch_end(self, net: Any, **_: Any) -> None:  # noqa: ANN401
+        """Keep the epoch's own figures, which have been made of them by now."""
+        net.history[-1]["batches"].clear()
+
+
+class _Bar(Callback):  # type: ignore[misc]
+    """Count the batches of all epochs on one line; skorch's own bar starts anew every epoch."""
+
+    def __init__(self, batches: int, epochs: int) -> None:
+        self.batches = batches
         self.epochs = epochs
 
     def on_train_begin(self, *_: Any, **__: Any) -> None:  # noqa: ANN401
         """Open the bar."""
-        self.bar_ = tqdm(total=self.epochs, desc="training", unit="epoch", leave=False)
+        self.bar_ = tqdm(
+            total=self.batches * self.epochs, desc="training", unit=" batch", leave=False
+        )
+
+    def on_batch_end(self, *_: Any, training: bool = False, **__: Any) -> None:  # noqa: ANN401
+        """Go on by one batch."""
+        if training:
+            self.bar_.update()
 
     def on_epoch_end(self, net: Any, **_: Any) -> None:  # noqa: ANN401
         """Show the validation loss."""
         self.bar_.set_postfix_str(f"validation loss {net.history[-1, 'valid_loss']:.4f}")
-        self.bar_.update()
 
     def on_train_end(self, *_: Any, **__: Any) -> None:  # noqa: ANN401
         """Close the bar."""

@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from classifier.errors import ClassifierError, TooFewGroups
 
 
+def group_numbers(groups: Sequence[str]) -> NDArray[np.int64]:
+    """Return each row's group as a number, ``(n,)``, counted in the order of the names.
+
+    Examples
+    --------
+    >>> group_numbers(["b", "a", "b"]).tolist()
+    [1, 0, 1]
+    """
+    number = {name: place for place, name in enumerate(sorted(set(groups)))}
+    return np.fromiter(map(number.__getitem__, groups), dtype=np.int64, count=len(groups))
+
+
 def held_out(
-    labels: NDArray[np.int64], groups: NDArray[np.str_], *, fraction: float, seed: int
+    labels: NDArray[np.int64],
+    groups: NDArray[np.int64] | NDArray[np.str_],
+    *,
+    fraction: float,
+    seed: int,
 ) -> NDArray[np.bool_]:
     """Choose whole groups until about ``fraction`` of each class is held out.
 
@@ -24,7 +42,7 @@ def held_out(
     labels
         0 (host) or 1 (viral), ``(n,)``.
     groups
-        Name of each row's group, ``(n,)``.
+        Name of each row's group, or its number in the order of the names, ``(n,)``.
     fraction
         Share of each class, between 0 and 1.
     seed
@@ -72,7 +90,7 @@ def _take(
     wanted = fraction * counts[:, label].sum()
     got = int(counts[taken, label].sum())
     left = np.count_nonzero(counts[~taken], axis=0)
-    candidates = [g for g in order if counts[g, label] and not taken[g]]
+    candidates = order[(counts[order, label] > 0) & ~taken[order]]
 
     def spared(group: int) -> bool:
         return bool(np.all(left - (counts[group] > 0) >= 1))
@@ -84,8 +102,10 @@ def _take(
         return int(counts[group, label])
 
     for group in candidates:
+        if got >= wanted:  # no group brings it nearer any more
+            break
         size = int(counts[group, label])
-        if spared(group) and abs(got + size - wanted) < abs(got - wanted):
+        if abs(got + size - wanted) < abs(got - wanted) and spared(group):
             got += take(group)
     if not got:
         take(min(filter(spared, candidates), key=lambda g: int(counts[g, label])))

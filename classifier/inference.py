@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from tqdm import tqdm
 
-from classifier.blocks import Blocks, Rows, as_rows
+from classifier.blocks import Block, Blocks, Rows, as_rows
 from classifier.devices import checked_device, cpu_threads
 from classifier.errors import ClassifierError, LayoutMismatch
 from classifier.training import TrainedClassifier
@@ -20,11 +21,12 @@ Probabilities = NDArray[np.float32]
 
 def predict(
     trained: TrainedClassifier,
-    blocks: Sequence[torch.Tensor],
+    blocks: Sequence[Block],
     *,
     rows: Sequence[int] | Rows | None = None,
     device: str = "cpu",
     threads: int = 1,
+    progress: bool = False,
 ) -> Probabilities:
     """Return the probability of viral for each row.
 
@@ -33,13 +35,16 @@ def predict(
     trained
         From :func:`classifier.train` or :func:`classifier.load`.
     blocks
-        float32 ``(n_i, d)``; read in pieces, never put together.
+        float32 ``(n_i, d)``, as :func:`classifier.train` takes them; read in pieces, never put
+        together.
     rows
         Rows to score, counted through all blocks; all by default.
     device
         Where to compute.
     threads
         Cores for each operation on a CPU; see :func:`classifier.train`.
+    progress
+        Show a bar on the terminal.
 
     Returns
     -------
@@ -63,8 +68,10 @@ def predict(
         )
     chosen = as_rows(rows, table)
     model = trained.model().to(place)
-    pieces = [np.zeros(0, dtype=np.float32)]
-    with torch.inference_mode(), cpu_threads(threads):
+    found = np.empty(len(chosen), dtype=np.float32)
+    done = 0
+    bar = tqdm(total=len(chosen), desc="predicting", unit=" row", disable=not progress, leave=False)
+    with torch.inference_mode(), cpu_threads(threads), bar:
         for part, features in table.chunks(chosen):
             scores = torch.softmax(model(features.to(place)), dim=1)[:, 1].cpu().numpy()
             unsound = part[np.isnan(scores)]
@@ -73,9 +80,11 @@ def predict(
                     f"row {unsound[0]} has no probability: its features hold NaN or infinity; "
                     f"extract it again, in bfloat16 or float32 if it was float16"
                 )
-            pieces.append(scores)
+            found[done : done + len(part)] = scores
+            done += len(part)
+            bar.update(len(part))
     model.to("cpu")
-    return np.concatenate(pieces)
+    return found
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -116,17 +125,14 @@ def contig_scores(contigs: Sequence[str], probabilities: Probabilities) -> Conti
     """
     if len(contigs) != len(probabilities):
         raise ClassifierError(f"{len(contigs)} contigs for {len(probabilities)} probabilities")
-    if not len(contigs):
-        return ContigScores((), np.zeros(0, dtype=np.float32))
-    names, first, contig_of = np.unique(
-        np.asarray(contigs, dtype=np.str_), return_index=True, return_inverse=True
+    number: dict[str, int] = {}
+    contig_of = np.fromiter(
+        (number.setdefault(name, len(number)) for name in contigs), np.int64, len(contigs)
     )
-    highest = np.full(len(names), -np.inf, dtype=np.float32)
-    lowest = np.full(len(names), np.inf, dtype=np.float32)
+    highest = np.full(len(number), -np.inf, dtype=np.float32)
+    lowest = np.full(len(number), np.inf, dtype=np.float32)
     np.maximum.at(highest, contig_of, probabilities)
     np.minimum.at(lowest, contig_of, probabilities)
     # in float64 one half is subtracted exactly, so a tie is a tie
     viral = highest.astype(np.float64) - 0.5 >= 0.5 - lowest.astype(np.float64)
-    best = np.where(viral, highest, lowest)
-    order = np.argsort(first)
-    return ContigScores(tuple(str(name) for name in names[order]), best[order])
+    return ContigScores(tuple(number), np.where(viral, highest, lowest))

@@ -21,6 +21,7 @@ class Recipe:
     (Smith and Topin 2018, arXiv:1708.07120). Training stops after ``patience`` epochs without a
     lower validation loss, or at ``max_epochs``; the weights of the best epoch are kept.
     ``standardise``: shift and scale each column by its training mean and standard deviation.
+    ``precision``: of the matrix products in training (:mod:`classifier.precision`).
     """
 
     name: str
@@ -33,6 +34,7 @@ class Recipe:
     step_epochs: int = 10
     gamma: float = 0.85
     standardise: bool = False
+    precision: Literal["float32", "bfloat16"] = "float32"
 
     def __post_init__(self) -> None:
         # BatchNorm has no variance to divide by in a batch of one row
@@ -83,6 +85,19 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
                 patience=5,
                 schedule="one-cycle",
                 standardise=True,
+            ),
+            # For a hundred thousand rows and more: a batch at which the matrix products are near
+            # what the processor can do, in the arithmetic in which it can do most, and as few
+            # passes over the rows as are needed. Figures in docs/features-at-scale.md.
+            Recipe(
+                name="large",
+                learning_rate=4e-2,
+                batch_size=1024,
+                max_epochs=5,
+                patience=5,
+                schedule="one-cycle",
+                standardise=True,
+                precision="bfloat16",
             ),
         )
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,11 +13,15 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from classifier.blocks import Blocks, LabelledRows, Rows, as_rows
+from classifier.blocks import Block, Blocks, LabelledRows, Rows, as_rows
 from classifier.devices import checked_device, cpu_threads
-from classifier.errors import ClassifierError
-from classifier.holdout import held_out
+from classifier.errors import ClassifierError, LayoutMismatch
+from classifier.feeding import Prepare
+from classifier.holdout import group_numbers, held_out
+from classifier.moments import check_finite, moments
 from classifier.network import MLPClassifier, Standardisation
+from classifier.origin import Origin
+from classifier.precision import training_in_bfloat16
 from classifier.recipes import Epoch, Recipe
 
 DEFAULT_VALIDATION_FRACTION = 0.1
@@ -28,6 +33,7 @@ class TrainedClassifier:
 
     ``standardisation`` is part of the model: features go through it first where it is not None.
     ``history`` has one entry per epoch; the weights are those of ``best_epoch``, counted from 1.
+    ``origin`` is None for one that was trained from new weights.
     """
 
     network: MLPClassifier
@@ -38,6 +44,7 @@ class TrainedClassifier:
     best_epoch: int
     rows_trained: int
     rows_validated: int
+    origin: Origin | None = None
 
     @property
     def width(self) -> int:
@@ -50,7 +57,7 @@ class TrainedClassifier:
 
 
 def train(  # noqa: PLR0913  what is learnt from, then how: all named where it is called
-    blocks: Sequence[torch.Tensor],
+    blocks: Sequence[Block],
     labels: Sequence[int] | NDArray[np.integer[Any]],
     groups: Sequence[str],
     *,
@@ -60,6 +67,7 @@ def train(  # noqa: PLR0913  what is learnt from, then how: all named where it i
     device: str = "cpu",
     threads: int = 1,
     validation_fraction: float = DEFAULT_VALIDATION_FRACTION,
+    start: MLPClassifier | None = None,
     progress: bool = False,
 ) -> TrainedClassifier:
     """Train on some rows, stopping early on groups of theirs that are kept out of the fitting.
@@ -68,10 +76,15 @@ def train(  # noqa: PLR0913  what is learnt from, then how: all named where it i
     weights. The same arguments give the same weights, bit for bit, on the same CPU; how the rows
     are spread over blocks does not matter. Global random state is left as it was.
 
+    Each epoch goes through the rows in an order of its own: a uniform permutation up to 256 MiB of
+    features, beyond that one that needs no more of them in memory at a time
+    (:func:`classifier.shuffling.pools`).
+
     Parameters
     ----------
     blocks
-        float32 ``(n_i, d)``, e.g. memory-mapped shards; never put together in memory.
+        float32 ``(n_i, d)``: tensors, which may be mapped, or where in files such rows lie
+        (:class:`classifier.StoredRows`), of which memory then holds no more than it needs.
     labels
         0 (host) or 1 (viral) for every row of all blocks, ``(n,)``.
     groups
@@ -89,6 +102,9 @@ def train(  # noqa: PLR0913  what is learnt from, then how: all named where it i
         features are thousands wide, and the weights then do not depend on how many cores there are.
     validation_fraction
         Share of each class's rows that watches for early stopping, by whole groups.
+    start
+        A network to begin with, copied; None begins with new weights. Parameters of it that want no
+        gradient stay as they are.
     progress
         Show a bar on the terminal.
 
@@ -100,35 +116,42 @@ def train(  # noqa: PLR0913  what is learnt from, then how: all named where it i
     Raises
     ------
     ClassifierError
-        If labels, groups or rows do not fit the blocks, a feature is NaN or infinite, there are
-        too few groups (:class:`TooFewGroups`), or no epoch reaches a finite loss.
+        If labels, groups, rows or ``start`` do not fit the blocks, a feature is NaN or infinite,
+        there are too few groups (:class:`TooFewGroups`), or no epoch reaches a finite loss.
     """
     place = checked_device(device)
     table = Blocks(blocks)
+    if start is not None and start.width != table.width:
+        raise LayoutMismatch(
+            f"the network to begin with takes {start.width} columns, but these features have "
+            f"{table.width}; classifier.transfer gives it a new first layer"
+        )
     chosen = as_rows(rows, table)
     truth = _checked_labels(labels, len(table))
     if len(groups) != len(table):
         raise ClassifierError(f"{len(groups)} groups for {len(table)} rows of features")
-    names = np.asarray(groups, dtype=np.str_)[chosen]
-    out = held_out(truth[chosen], names, fraction=validation_fraction, seed=seed)
+    out = held_out(
+        truth[chosen], group_numbers(groups)[chosen], fraction=validation_fraction, seed=seed
+    )
     fitted, watched = chosen[~out], chosen[out]
     if len(fitted) < 2:
         raise ClassifierError(f"{len(fitted)} row(s) left to train on; at least 2 are needed")
     from classifier.fitting import fit  # noqa: PLC0415  brings skorch, which only training needs
 
     with cpu_threads(threads), _own_randomness(seed, place):
-        mean, scale = _moments(table, fitted)
-        _check_finite(table, watched)
-        standardisation = Standardisation(mean, scale) if recipe.standardise else None
-        network = MLPClassifier(table.width)
-        history, best = fit(
-            _model(network, standardisation),
-            LabelledRows(table, truth, fitted),
-            LabelledRows(table, truth, watched),
-            recipe=recipe,
-            device=device,
-            progress=progress,
-        )
+        standardisation = Standardisation(*moments(table, fitted)) if recipe.standardise else None
+        check_finite(table, watched if recipe.standardise else chosen)
+        network = MLPClassifier(table.width) if start is None else deepcopy(start)
+        with _arithmetic(recipe, network, standardisation) as (model, prepare):
+            history, best = fit(
+                model,
+                LabelledRows(table, truth, fitted),
+                LabelledRows(table, truth, watched),
+                recipe=recipe,
+                device=device,
+                progress=progress,
+                prepare=prepare,
+            )
     return TrainedClassifier(
         network=network.cpu().eval(),
         standardisation=None if standardisation is None else standardisation.cpu().eval(),
@@ -139,6 +162,20 @@ def train(  # noqa: PLR0913  what is learnt from, then how: all named where it i
         rows_trained=len(fitted),
         rows_validated=len(watched),
     )
+
+
+@contextmanager
+def _arithmetic(
+    recipe: Recipe, network: MLPClassifier, standardisation: Standardisation | None
+) -> Iterator[tuple[nn.Module, Prepare | None]]:
+    """Yield what is fitted, and what is done to rows before they are given to it."""
+    if recipe.precision == "float32":
+        yield _model(network, standardisation), None
+        return
+    # standardised before they are rounded: a column's mean may be many times its spread
+    prepare = nn.Sequential() if standardisation is None else standardisation
+    with training_in_bfloat16(network) as model:
+        yield model, lambda rows: prepare(rows).bfloat16()
 
 
 def _model(network: MLPClassifier, standardisation: Standardisation | None) -> nn.Module:
@@ -155,41 +192,6 @@ def _checked_labels(
     if other.size:
         raise ClassifierError(f"a label must be 0 (host) or 1 (viral), not {other[0]}")
     return truth
-
-
-def _check_finite(table: Blocks, rows: Rows) -> None:
-    for part, features in table.chunks(rows):
-        sound = torch.isfinite(features).all(dim=1)
-        if not bool(sound.all()):
-            first = int(part[int(torch.argmin(sound.int()))])
-            raise ClassifierError(
-                f"row {first} of the features holds NaN or infinity; extract it again, in bfloat16 "
-                f"or float32 if it was float16"
-            )
-
-
-def _moments(table: Blocks, rows: Rows) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mean and standard deviation of each column over the rows, float32 ``(d,)``, in one pass.
-
-    Chunk means and squared deviations are combined in float64 as in Chan, Golub and LeVeque
-    (1983), which does not lose digits where the mean is large. A constant column gets scale 1.
-    """
-    _check_finite(table, rows)
-    seen = 0
-    mean = torch.zeros(table.width, dtype=torch.float64)
-    squares = torch.zeros(table.width, dtype=torch.float64)
-    for part, features in table.chunks(rows):
-        wide = features.double()
-        here = wide.mean(dim=0)
-        gap = here - mean
-        total = seen + len(part)
-        squares += (wide - here).square().sum(dim=0) + gap.square() * (seen * len(part) / total)
-        mean += gap * (len(part) / total)
-        seen = total
-    scale = (squares / seen).sqrt()
-    # a column that never varies says nothing; dividing by rounding noise would make it loud
-    flat = scale <= 1e-6 * mean.abs()
-    return mean.float(), torch.where(flat, torch.ones_like(scale), scale).float()
 
 
 @contextmanager

@@ -14,18 +14,19 @@ from harness.features.errors import (
     StrictRejection,
     WorkerHung,
 )
-from harness.features.extraction import extract
+from harness.features.extraction import OneEmbedder, extract, extract_by
 from harness.features.fasta import FastaSurvey, Record, read_fasta, survey_fasta
 from harness.features.folders import EmbeddingFolder, open_folder
 from harness.features.frames import FrameId, contig_of
 from harness.features.journal import JOURNAL_FILE
 from harness.features.labels import CLASSES, Labels, join_labels, read_labels
+from harness.features.making import Engine
 from harness.features.manifest import Manifest, Part, part_of, read_manifest
 from harness.features.matrices import Features, block_labels, load_features, merged_blocks
 from harness.features.merge import merge, repack
 from harness.features.rejects import Reject, read_rejects
 from harness.features.shard_files import Format, read_shard, write_shard
-from harness.features.shards import DEFAULT_SHARD_SIZE, Kind, Shard
+from harness.features.shards import DEFAULT_SHARD_SIZE, Kind, Place, Shard
 from harness.features.store import check_store
 from harness.features.summary import ExtractionSummary
 from harness.features.worker import DEFAULT_TIMEOUT_S, Worker
@@ -37,6 +38,7 @@ __all__ = [
     "JOURNAL_FILE",
     "EmbedderBroken",
     "EmbeddingFolder",
+    "Engine",
     "ExtractionSummary",
     "FastaError",
     "FastaSurvey",
@@ -51,7 +53,9 @@ __all__ = [
     "Manifest",
     "ManifestError",
     "MergeError",
+    "OneEmbedder",
     "Part",
+    "Place",
     "Record",
     "Reject",
     "Shard",
@@ -65,6 +69,7 @@ __all__ = [
     "check_store",
     "contig_of",
     "extract",
+    "extract_by",
     "is_out_of_memory",
     "join_labels",
     "load_features",

@@ -4,11 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Protocol
 
-from embedders.contract import Cleaned
+from embedders.contract import Cleaned, EmbedderSpec
 from embedders.errors import RejectedSequence
 from harness.features.fasta import Record, read_fasta
 from harness.features.rejects import Reject
+
+
+class Cleaner(Protocol):
+    """The part of an embedder, or of what stands for one, that needs no model."""
+
+    @property
+    def spec(self) -> EmbedderSpec:
+        """What the embedder is."""
+        ...
+
+    def clean(self, sequence: str) -> Cleaned:
+        """Apply the cleaning policy."""
+        ...
 
 
 def admit(record: Record, clean: Callable[[str], Cleaned]) -> Cleaned | Reject:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from embedders.batching import SPECIAL_TOKENS, batch_cost, plan_batches
 from embedders.contract import DEFAULT_TOKENS_PER_BATCH, Embedder, EmbedderSpec
-from harness.features.admission import admit
+from harness.features.admission import Cleaner, admit
 from harness.features.embedding import (
     RECORD_FAILURES,
     entering,
@@ -97,17 +97,36 @@ def find_budget(records: Iterable[Record], count: int, embedder: Embedder) -> Fo
     FastaError
         As reading raises it.
     """
-    setting = Setting.of(embedder.spec)
-    troubles: list[str] = []
+    known = recall_budget(embedder.spec)
+    if isinstance(known, Found):
+        return known
+    return search_budget(draw_sample(records, count, embedder), embedder, troubles=known)
+
+
+def recall_budget(spec: EmbedderSpec) -> Found | tuple[str, ...]:
+    """Return what an earlier search has found here; where there is nothing, the troubles with it.
+
+    ``Here`` is the machine that this is called on.
+    """
+    setting = Setting.of(spec)
     try:
         known = recall(setting)
     except BudgetError as damage:
-        troubles.append(str(damage))
-    else:
-        if known is not None:
-            why = f"found by an earlier run and remembered in {setting.path}"
-            return Found(known.tokens_per_batch, known.tried, why)
-    search = _Search(embedder, draw_sample(records, count, embedder))
+        return (str(damage),)
+    if known is None:
+        return ()
+    why = f"found by an earlier run and remembered in {setting.path}"
+    return Found(known.tokens_per_batch, known.tried, why)
+
+
+def search_budget(sample: Sample, embedder: Embedder, *, troubles: Sequence[str] = ()) -> Found:
+    """Search as :func:`find_budget` does, and remember what is found on this machine.
+
+    ``troubles`` are those that were met before.
+    """
+    setting = Setting.of(embedder.spec)
+    troubles = list(troubles)
+    search = _Search(embedder, sample)
     best, why = search.run()
     if search.to_its_end:
         try:
@@ -128,7 +147,7 @@ class Sample:
     tokens: int
 
 
-def draw_sample(records: Iterable[Record], count: int, embedder: Embedder) -> Sample:
+def draw_sample(records: Iterable[Record], count: int, embedder: Cleaner) -> Sample:
     """Draw at most some ``SAMPLE`` clean sequences from ``count`` records, and the longest."""
     step = -(-count // SAMPLE)
     drawn: list[str] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -12,13 +12,13 @@ from typing import NoReturn
 from tqdm import tqdm
 
 from embedders.batching import plan_batches
-from embedders.contract import DEFAULT_TOKENS_PER_BATCH, Embedder
+from embedders.contract import DEFAULT_TOKENS_PER_BATCH, Cleaned, Embedder, EmbedderSpec
 from embedders.errors import InputError
 from harness.features.admission import admit
-from harness.features.budget import find_budget
-from harness.features.embedding import embed_rows
-from harness.features.errors import EmbedderBroken, StrictRejection, WorkerHung, show_id
-from harness.features.fasta import FastaSurvey, Record, read_fasta, survey_fasta
+from harness.features.budget import Found, find_budget
+from harness.features.errors import StrictRejection, show_id
+from harness.features.fasta import FastaSurvey, read_fasta, survey_fasta
+from harness.features.making import Engine, Job, Made, make_window, worker_events
 from harness.features.manifest import Budget, Manifest, Source, library_versions, part_of
 from harness.features.pipeline import OneBehind, one_ahead
 from harness.features.rejects import Reject, read_rejects
@@ -26,8 +26,7 @@ from harness.features.shard_files import Format
 from harness.features.shards import DEFAULT_SHARD_SIZE, Kind, Shard
 from harness.features.store import Store, check_store, open_store
 from harness.features.summary import ExtractionSummary
-from harness.features.windows import CleanWindow, clean_windows
-from harness.features.worker import Worker
+from harness.features.windows import clean_windows
 from harness.progress import bar as counting
 
 
@@ -93,6 +92,34 @@ def extract(
     EmbedderBroken, WorkerHung
         If the embedder fails whatever it is given, or does not answer.
     """
+    return extract_by(
+        OneEmbedder(embedder),
+        fasta,
+        folder,
+        tokens_per_batch=tokens_per_batch,
+        shard_size=shard_size,
+        shard_format=shard_format,
+        strict=strict,
+        progress=progress,
+    )
+
+
+def extract_by(
+    engine: Engine,
+    fasta: Path,
+    folder: Path,
+    *,
+    tokens_per_batch: int | None = DEFAULT_TOKENS_PER_BATCH,
+    shard_size: int = DEFAULT_SHARD_SIZE,
+    shard_format: Format | str = Format.PT,
+    strict: bool = False,
+    progress: bool | None = None,
+) -> ExtractionSummary:
+    """Do what :func:`extract` does, by whatever makes the windows.
+
+    This process reads the file once, holds the folder's lock and is the only one that writes;
+    windows are written as they come, in any order.
+    """
     if shard_size < 1:
         raise InputError(f"shard_size must be at least 1, not {shard_size}")
     if tokens_per_batch is not None:
@@ -101,24 +128,22 @@ def extract(
     survey = survey_fasta(fasta)
     if strict:
         for record in read_fasta(fasta):
-            admitted = admit(record, embedder.clean)
+            admitted = admit(record, engine.clean)
             if isinstance(admitted, Reject):
                 raise _strict_rejection(fasta, admitted)
-    plan = _plan(fasta, survey, embedder, shard_size, Format(shard_format))
+    plan = _plan(fasta, survey, engine.spec, shard_size, Format(shard_format))
     started = time.perf_counter()
     with (
         counting(survey.records, "record", shown=progress) as bar,
         open_store(folder, plan, verifying=partial(_show_verifying, bar)) as store,
     ):
-        run = _Run(fasta, survey, store, embedder, tokens_per_batch, strict)
+        run = _Run(fasta, survey, store, engine, tokens_per_batch, strict)
         if strict:
             _refuse_listed(store)
-        if store.found < -(-survey.records // shard_size):
+        bar.update(run.resumed)
+        if run.resumed < survey.records:
             run.settle_budget()
-            run.complete(shard_size, bar)
-        else:
-            run.resumed = survey.records
-            bar.update(survey.records)
+            run.complete(bar.update)
         store.finish()
         totals = store.manifest.totals
         summary = ExtractionSummary(
@@ -138,28 +163,66 @@ def extract(
     return summary
 
 
+class OneEmbedder:
+    """The engine on one machine: reads ahead and embeds, in this process or behind a worker."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder = embedder
+
+    @property
+    def spec(self) -> EmbedderSpec:
+        """What the embedder is."""
+        return self._embedder.spec
+
+    def clean(self, sequence: str) -> Cleaned:
+        """Apply its cleaning policy."""
+        return self._embedder.clean(sequence)
+
+    def find_budget(self, fasta: Path, survey: FastaSurvey) -> Found:
+        """Find a token budget, or the one that is remembered."""
+        return find_budget(read_fasta(fasta, expected=survey), survey.records, self._embedder)
+
+    def make(self, job: Job, settled: Callable[[int], object]) -> Generator[Made, None, None]:
+        """Yield the missing windows in order; the budget never grows again."""
+        records = read_fasta(job.fasta, expected=job.survey)
+        windows = clean_windows(records, job.shard_size, self._embedder, standing=job.standing)
+        budget = job.tokens_per_batch
+        with closing(one_ahead(windows)) as coming:
+            for window in coming:
+                if window.number in job.standing:
+                    continue
+                settled(len(window.rejects))
+                made = make_window(window, self._embedder, budget, fasta=job.fasta, settled=settled)
+                budget = made.tokens_per_batch
+                yield made
+
+    def take_events(self) -> tuple[str, ...]:
+        """Return what its worker went through."""
+        return worker_events(self._embedder)
+
+
 class _Run:
-    """The windows of one run, one after the other, and what it has learnt on the way."""
+    """The windows of one run, as they come, and what it has learnt on the way."""
 
     def __init__(
         self,
         fasta: Path,
         survey: FastaSurvey,
         store: Store,
-        embedder: Embedder,
+        engine: Engine,
         asked: int | None,
         strict: bool,
     ) -> None:
         default = Budget(DEFAULT_TOKENS_PER_BATCH, DEFAULT_TOKENS_PER_BATCH)
         settled = store.budget(asked)
         self.budget = settled or default
-        self.resumed = 0
+        self.resumed = store.manifest.totals["records"]
         self.events: list[str] = []
-        self._to_find = settled is None and embedder.spec.parameters > 0
+        self._to_find = settled is None and engine.spec.parameters > 0
         self._fasta = fasta
         self._survey = survey
         self._store = store
-        self._embedder = embedder
+        self._engine = engine
         self._strict = strict
 
     def settle_budget(self) -> None:
@@ -167,69 +230,48 @@ class _Run:
         if not self._to_find:
             return
         try:
-            records = read_fasta(self._fasta, expected=self._survey)
-            found = find_budget(records, self._survey.records, self._embedder)
+            found = self._engine.find_budget(self._fasta, self._survey)
         finally:
-            self._tell_of_worker()
+            self._tell(self._engine.take_events())
         self.budget = Budget(found.tokens_per_batch, found.tokens_per_batch)
         self._store.note("token budget", **found.details())
         self._store.settle(self.budget)
         self.events.extend(found.sentences())
 
-    def complete(self, shard_size: int, bar: tqdm[NoReturn]) -> None:
-        """Make every window that does not stand yet: read ahead, embed here, write behind."""
-        records = read_fasta(self._fasta, expected=self._survey)
-        standing = {window.number for window in self._store.manifest.windows}
-        windows = clean_windows(records, shard_size, self._embedder, standing=standing)
-        with OneBehind() as writing, closing(one_ahead(windows)) as coming:
-            for window in coming:
-                if window.number in standing:
-                    self.resumed += window.records
-                    bar.update(window.records)
-                else:
-                    bar.update(len(window.rejects))
-                    writing.do(self._embed(window, bar))
+    def complete(self, settled: Callable[[int], object]) -> None:
+        """Make every window that does not stand yet, and write it behind the next one's making."""
+        manifest = self._store.manifest
+        job = Job(
+            self._fasta,
+            self._survey,
+            manifest.shard_size,
+            frozenset(window.number for window in manifest.windows),
+            self.budget.in_force,
+        )
+        with OneBehind() as writing, closing(self._engine.make(job, settled)) as windows:
+            try:
+                for made in windows:
+                    writing.do(self._writing(made))
+            finally:
+                self._tell(self._engine.take_events())  # even if the run ends here
 
-    def _embed(self, window: CleanWindow, bar: tqdm[NoReturn]) -> Callable[[], None]:
-        """Make one window, and return what writes it."""
-        kept = window.kept
-        try:
-            done = embed_rows(
-                [record.sequence for record in kept],
-                self._embedder,
-                self.budget.in_force,
-                done=bar.update,
-            )
-        except EmbedderBroken as error:
-            met = [kept[row] for row in error.rows]
-            raise EmbedderBroken(f"{self._fasta}, {_named(met or kept)}: {error}") from error
-        except WorkerHung as error:
-            raise WorkerHung(f"{self._fasta}, {_named(kept)}: {error}") from error
-        finally:
-            self._tell_of_worker()  # even if the run ends here
-        self._tell(done.events)
-        self.budget = Budget(self.budget.asked, done.tokens_per_batch)
-        refused = [
-            Reject(kept[row].id, kept[row].number, reason) for row, reason in done.refused.items()
-        ]
-        rejects = sorted((*window.rejects, *refused), key=lambda reject: reject.position)
-        if self._strict and rejects:
-            raise _strict_rejection(self._fasta, rejects[0])
-        kind = Kind(self._embedder.spec.modality.value)
-        ids = tuple(kept[row].id for row in done.rows)
+    def _writing(self, made: Made) -> Callable[[], None]:
+        """Return what writes a window."""
+        self._tell(made.events)
+        in_force = min(self.budget.in_force, made.tokens_per_batch)
+        self.budget = Budget(self.budget.asked, in_force)
+        if self._strict and made.rejects:
+            raise _strict_rejection(self._fasta, made.rejects[0])
+        kind = Kind(self._engine.spec.modality.value)
         return partial(
             self._store.add,
-            window.number,
-            shard=Shard(kind, ids, done.matrix) if ids else None,
-            rejects=rejects,
-            residues=sum(len(kept[row].sequence) for row in done.rows),
-            fixes=dict(sorted(window.fixes.items())),
+            made.number,
+            shard=Shard(kind, made.ids, made.matrix) if made.ids else None,
+            rejects=made.rejects,
+            residues=made.residues,
+            fixes=made.fixes,
             budget=self.budget,
         )
-
-    def _tell_of_worker(self) -> None:
-        if isinstance(self._embedder, Worker):
-            self._tell(self._embedder.take_events())
 
     def _tell(self, events: Sequence[str]) -> None:
         for event in events:
@@ -238,9 +280,8 @@ class _Run:
 
 
 def _plan(
-    fasta: Path, survey: FastaSurvey, embedder: Embedder, shard_size: int, shard_format: Format
+    fasta: Path, survey: FastaSurvey, spec: EmbedderSpec, shard_size: int, shard_format: Format
 ) -> Manifest:
-    spec = embedder.spec
     return Manifest(
         kind=Kind(spec.modality.value),
         width=spec.width,
@@ -250,15 +291,6 @@ def _plan(
         shard_size=shard_size,
         format=shard_format,
         versions=library_versions(),
-    )
-
-
-def _named(records: Sequence[Record]) -> str:
-    first, last = records[0], records[-1]
-    if len(records) == 1:
-        return f"record {first.number} ({show_id(first.id)})"
-    return (
-        f"among records {first.number} ({show_id(first.id)}) to {last.number} ({show_id(last.id)})"
     )
 
 

@@ -65,7 +65,7 @@ def load_features(*folders: EmbeddingFolder | Path) -> Features:
 
 
 def merged_blocks(folders: Sequence[EmbeddingFolder | Path], *, verify: bool = True) -> list[Shard]:
-    """Open merged folders with their vectors left on the disk, mapped, for training on many.
+    """Open merged folders with their vectors left on the disk, for training on many.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def merged_blocks(folders: Sequence[EmbeddingFolder | Path], *, verify: bool = T
     Returns
     -------
     list[Shard]
-        One block per file: ids, memory-mapped matrix, labels.
+        One block per file: ids, mapped matrix and its place in the file, labels.
 
     Raises
     ------

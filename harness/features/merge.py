@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 import torch
@@ -17,6 +15,7 @@ from harness.features.errors import FolderError, MergeError, list_ids
 from harness.features.folders import EmbeddingFolder, open_folder
 from harness.features.manifest import Manifest, Source, library_versions
 from harness.features.rejects import REJECTS_FILE, Reject, read_rejects
+from harness.features.scratch import Scratch, open_scratch
 from harness.features.shard_files import Format
 from harness.features.shards import DEFAULT_SHARD_SIZE, Kind, Shard
 from harness.features.store import check_store, open_store
@@ -80,7 +79,7 @@ def merge(
             )
     check_store(out)
     make_folder(out)
-    with tempfile.TemporaryFile(dir=out, prefix=".dna-", suffix=".partial") as scratch:
+    with open_scratch(out, left.width) as scratch:
         row_of: dict[str, int] = {}
         repeated: dict[str, None] = {}
         for block in left.blocks():
@@ -88,7 +87,7 @@ def merge(
                 if each in row_of:
                     repeated[each] = None
                 row_of[each] = len(row_of)
-            _copy(block.matrix, scratch, out)
+            scratch.append(block.matrix)
         if repeated:
             raise MergeError(f"{left.path}: ids that come more than once, {list_ids(repeated)}")
         if not row_of:
@@ -96,11 +95,8 @@ def merge(
         rejects = (*_rejects(left), *_rejects(right), *without)
         left_out = {reject.id for reject in rejects}
         paired = _check_pairing(left, right, row_of, left_out)
-        rows: NDArray[np.float32] = np.memmap(
-            scratch, dtype=np.float32, mode="r", shape=(len(row_of), left.width)
-        )
         joined = (
-            _joined(block, rows, row_of, left_out)
+            _joined(block, scratch, row_of, left_out)
             for block in right.blocks(verify=False)  # verified while the ids were compared
         )
         sources = (left.source(len(row_of)), right.source(paired), *_besides(without))
@@ -157,17 +153,6 @@ def _rejects(side: EmbeddingFolder) -> tuple[Reject, ...]:
     return rejects
 
 
-def _copy(matrix: torch.Tensor, scratch: IO[bytes], out: Path) -> None:
-    try:
-        matrix.numpy().tofile(scratch)
-        scratch.flush()
-    except OSError as error:
-        raise FolderError(
-            f"{out}: has no room for a copy of the DNA vectors ({error.strerror or error}); free "
-            "some disk and run the same command again"
-        ) from error
-
-
 def _besides(without: Sequence[Reject]) -> tuple[Source, ...]:
     """Make what is left out besides a part of what the folder was made from."""
     if not without:
@@ -184,12 +169,10 @@ def _kept(block: Shard, left_out: set[str]) -> Rows:
     return tuple(block.ids[number] for number in kept), block.matrix[kept]
 
 
-def _joined(
-    block: Shard, rows: NDArray[np.float32], row_of: dict[str, int], left_out: set[str]
-) -> Rows:
+def _joined(block: Shard, scratch: Scratch, row_of: dict[str, int], left_out: set[str]) -> Rows:
     ids, protein = _kept(block, left_out)
-    dna = torch.from_numpy(rows[[row_of[each] for each in ids]])
-    return ids, torch.cat((dna, protein), 1)
+    rows = np.fromiter((row_of[each] for each in ids), np.int64, len(ids))
+    return ids, torch.cat((scratch.take(rows), protein), 1)
 
 
 def _check_pairing(

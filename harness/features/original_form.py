@@ -17,6 +17,7 @@ import torch
 
 from embedders.errors import InputError
 from embedders.restricted import is_plain, load_plain
+from harness.features.places import place_in_archive
 from harness.features.shards import Kind, Shard, labels_of
 
 _ID_KEYS = {Kind.PROTEIN: "proteins", Kind.NUCLEOTIDE: "nucleotide", Kind.MERGED: "ids"}
@@ -76,7 +77,10 @@ def read_original(path: Path) -> Shard:
         )
     ids = _ids(content[_ID_KEYS[kind]])
     if kind is Kind.MERGED:
-        return Shard(kind, ids, _float32(content.get("data")), labels_of(content.get("labels")))
+        stored = _floating(content.get("data"))
+        place = place_in_archive(path, stored)
+        labels = labels_of(content.get("labels"))
+        return Shard(kind, ids, stored.to(torch.float32), labels, place)
     rows = content.get("data")
     if not isinstance(rows, Sequence) or isinstance(rows, str):
         raise InputError(f"'data' must be a list, not {type(rows).__name__}")
@@ -109,10 +113,10 @@ def _nucleotide_rows(ids: tuple[str, ...], rows: Sequence[object]) -> list[objec
     return vectors
 
 
-def _float32(value: object) -> torch.Tensor:
+def _floating(value: object) -> torch.Tensor:
     if not isinstance(value, torch.Tensor) or not is_plain(value):
         raise InputError(f"'data' must be floating numbers, not {type(value).__name__}")
-    return value.detach().to(torch.float32)
+    return value.detach()
 
 
 def _stack(rows: Sequence[object]) -> torch.Tensor:

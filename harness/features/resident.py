@@ -15,7 +15,7 @@ import torch
 from embedders.contract import Embedder, EmbedderSpec
 from embedders.errors import InputError, RejectedSequence, UnsupportedChoice, WeightsError
 from harness.features.embedding import RECORD_FAILURES, is_out_of_memory, release_memory
-from harness.features.errors import WorkerFailed, WorkerOutOfMemory
+from harness.features.errors import EmbedderBroken, WorkerFailed, WorkerHung, WorkerOutOfMemory
 
 LOOK_S = 1.0
 """How often either process looks whether the other one is still there."""
@@ -25,6 +25,8 @@ _CLASSES: dict[str, Callable[[str], Exception]] = {
     "RejectedSequence": RejectedSequence,
     "UnsupportedChoice": UnsupportedChoice,
     "WeightsError": WeightsError,
+    "EmbedderBroken": EmbedderBroken,
+    "WorkerHung": WorkerHung,
     "InputError": InputError,
 }
 """What an error is raised as in the other process, by its name; any other as ``WorkerFailed``."""

@@ -15,6 +15,7 @@ import torch
 
 from embedders.errors import InputError
 from embedders.restricted import is_plain
+from harness.features.places import place_behind_header
 from harness.features.shards import Kind, Shard, labels_of
 
 _HEADER_KEY = "shard"
@@ -71,4 +72,6 @@ def read_safetensors(path: Path) -> Shard:
     ids, kind = fields.get("ids"), fields.get("kind")
     if kind not in list(Kind) or not isinstance(ids, list):
         raise InputError("its header must hold 'kind' and the list 'ids'")
-    return Shard(Kind(kind), tuple(ids), matrix.to(torch.float32), labels_of(fields.get("labels")))
+    labels = labels_of(fields.get("labels"))
+    place = place_behind_header(path, matrix)
+    return Shard(Kind(kind), tuple(ids), matrix.to(torch.float32), labels, place)

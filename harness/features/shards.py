@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,6 +16,8 @@ from harness.features.errors import list_ids
 
 DEFAULT_SHARD_SIZE = 10_000
 """Records per file, as in the original pipeline."""
+_CHECKED_ROWS = 1024
+"""Rows of a stored matrix that are looked at together."""
 
 
 class Kind(StrEnum):
@@ -26,17 +29,28 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where in a file a matrix lies: float32, little-endian, row after row from ``offset`` on."""
+
+    path: Path
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
 class Shard:
     """Ids and vectors of one file: row ``i`` of ``matrix`` belongs to ``ids[i]``.
 
     ``matrix``: float32 ``(n, d)`` on the CPU, all finite; it may be memory-mapped.
     ``labels``: int64 ``(n,)`` of 0 and 1, in merged files only, None for prediction.
+    ``place``: where the matrix is mapped from, if that is known. It is then looked at there and not
+    in the mapping, whose pages count as this process's memory once they have been touched.
     """
 
     kind: Kind
     ids: tuple[str, ...]
     matrix: torch.Tensor
     labels: NDArray[np.int64] | None = None
+    place: Place | None = None
 
     def __post_init__(self) -> None:
         rows = len(self.ids)
@@ -54,9 +68,8 @@ class Shard:
         repeated = [each for each, count in Counter(self.ids).items() if count > 1]
         if repeated:
             raise InputError(f"ids that come twice, {list_ids(repeated)}")
-        finite = torch.isfinite(self.matrix).all(dim=1)
-        if not bool(finite.all()):
-            bad = [self.ids[row] for row in (~finite).nonzero().flatten().tolist()]
+        bad = [self.ids[row] for row in self._not_finite()]
+        if bad:
             raise InputError(f"vectors with NaN or infinity, {list_ids(bad)}")
         if self.labels is not None:
             if self.kind is not Kind.MERGED:
@@ -68,6 +81,31 @@ class Shard:
     def width(self) -> int:
         """Columns ``d`` of the matrix."""
         return int(self.matrix.shape[1])
+
+    def _not_finite(self) -> list[int]:
+        found: list[int] = []
+        for start in range(0, len(self.ids), _CHECKED_ROWS):
+            rows = self._rows(start, min(start + _CHECKED_ROWS, len(self.ids)))
+            # what is no number makes its row's sum none; looking at each takes twenty times as long
+            if not bool(torch.isfinite(rows.sum(dim=1)).all()):
+                finite = torch.isfinite(rows).all(dim=1)
+                found += [start + row for row in (~finite).nonzero().flatten().tolist()]
+        return found
+
+    def _rows(self, start: int, stop: int) -> torch.Tensor:
+        if self.place is None:
+            return self.matrix[start:stop]
+        count = (stop - start) * self.width
+        offset = self.place.offset + start * self.width * self.matrix.element_size()
+        try:
+            read = np.fromfile(self.place.path, dtype="<f4", count=count, offset=offset)
+        except OSError as error:
+            raise InputError(f"{self.place.path}: cannot be read ({error.strerror})") from error
+        if read.size != count:
+            raise InputError(
+                f"{self.place.path}: ends within row {start + read.size // self.width}"
+            )
+        return torch.from_numpy(read).reshape(stop - start, self.width)
 
 
 def labels_of(value: object) -> NDArray[np.int64] | None:

@@ -7,8 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count, islice
 
-from embedders.contract import Embedder
-from harness.features.admission import admit
+from harness.features.admission import Cleaner, admit
 from harness.features.fasta import Record
 from harness.features.rejects import Reject
 
@@ -29,7 +28,7 @@ class CleanWindow:
 
 
 def clean_windows(
-    records: Iterator[Record], size: int, embedder: Embedder, *, standing: Collection[int]
+    records: Iterator[Record], size: int, embedder: Cleaner, *, standing: Collection[int]
 ) -> Iterator[CleanWindow]:
     """Yield windows of ``size`` records, numbered from 0; those ``standing`` are not cleaned."""
     for number in count():
@@ -39,13 +38,12 @@ def clean_windows(
         yield window
 
 
-def _window(
-    number: int, records: Sequence[Record], embedder: Embedder, *, stands: bool
-) -> CleanWindow:
+def clean_window(number: int, records: Sequence[Record], embedder: Cleaner) -> CleanWindow:
+    """Apply the cleaning policy to the records of one window."""
     kept: list[Record] = []
     rejects: list[Reject] = []
     fixes: Counter[str] = Counter()
-    for record in () if stands else records:
+    for record in records:
         fixes.update(record.fixes)
         admitted = admit(record, embedder.clean)
         if isinstance(admitted, Reject):
@@ -54,3 +52,9 @@ def _window(
             fixes.update(admitted.fixes)
             kept.append(replace(record, sequence=admitted.residues))
     return CleanWindow(number, len(records), tuple(kept), tuple(rejects), fixes)
+
+
+def _window(
+    number: int, records: Sequence[Record], embedder: Cleaner, *, stands: bool
+) -> CleanWindow:
+    return CleanWindow(number, len(records)) if stands else clean_window(number, records, embedder)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -284,3 +286,51 @@ def test_wrong_options_are_refused(tmp_path: Path, option: str, value: int) -> N
     options: dict[str, Any] = {option: value}
     with pytest.raises(InputError, match=option):
         merge(tmp_path, tmp_path, tmp_path / "out", **options)
+
+
+PEAK_MEMORY = """
+import sys
+from pathlib import Path
+import numpy as np
+import torch
+from harness.features import Kind, Shard, Format, write_shard, merge
+from harness.features.folders import EmbeddingFolder
+from harness.features.manifest import Part
+
+WIDTH, ROWS = 1024, 1000
+
+def peak_bytes():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) * 1024
+
+def sides(place, shards):
+    # the protein side in another order altogether: every DNA row is far from its neighbours
+    order = np.random.default_rng(0).permutation(shards * ROWS)
+    for kind, numbers in ((Kind.NUCLEOTIDE, np.arange(shards * ROWS)), (Kind.PROTEIN, order)):
+        folder = place / kind
+        folder.mkdir(parents=True)
+        files = []
+        for start in range(0, shards * ROWS, ROWS):
+            ids = tuple(f"r{number}" for number in numbers[start : start + ROWS])
+            files.append(folder / f"{start}.safetensors")
+            write_shard(files[-1], Shard(kind, ids, torch.ones(ROWS, WIDTH)))
+        yield EmbeddingFolder(folder, kind, WIDTH, (Part("x", kind, WIDTH, None),), tuple(files))
+
+place = Path(sys.argv[1])
+merge(*sides(place / "few", 4), place / "few-merged", shard_size=ROWS)
+few = peak_bytes()
+merge(*sides(place / "many", 24), place / "many-merged", shard_size=ROWS)
+print(peak_bytes() - few)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads Linux's /proc")
+def test_peak_memory_of_a_merge_does_not_grow_with_its_rows(tmp_path: Path) -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", PEAK_MEMORY, str(tmp_path)],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    # each side of the larger merge has 82 MB more than of the smaller; a pair of shards has 8 MB
+    assert int(run.stdout) < 35e6
