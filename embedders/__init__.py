@@ -6,7 +6,9 @@
 torch.Size([2, 320])
 """
 
-from embedders.checkpoints import CHECKPOINTS, Checkpoint, checkpoint
+from embedders.attention_maps import AttentionMaps, Heads, read_attention, watch_attention
+from embedders.checkpoints import CHECKPOINTS, Checkpoint, Family
+from embedders.choices import Choices
 from embedders.contract import (
     DEFAULT_TOKENS_PER_BATCH,
     WINDOW_RESIDUES,
@@ -25,8 +27,10 @@ from embedders.errors import (
     UnsupportedChoice,
     WeightsError,
 )
-from embedders.listing import list_embedders
-from embedders.loading import Outline, describe, load
+from embedders.families import Outline
+from embedders.listing import broken_plugins, checkpoint, list_embedders, runtimes_of
+from embedders.loading import arithmetic_of, describe, load
+from embedders.plugins import Plugin, PluginError
 from embedders.runtimes import RUNTIMES, Runtime
 
 __all__ = [
@@ -34,14 +38,20 @@ __all__ = [
     "DEFAULT_TOKENS_PER_BATCH",
     "RUNTIMES",
     "WINDOW_RESIDUES",
+    "AttentionMaps",
     "Checkpoint",
+    "Choices",
     "Cleaned",
     "Embedder",
     "EmbedderSpec",
     "Embeddings",
+    "Family",
+    "Heads",
     "InputError",
     "Modality",
     "Outline",
+    "Plugin",
+    "PluginError",
     "RejectedSequence",
     "Runtime",
     "Truncation",
@@ -49,8 +59,13 @@ __all__ = [
     "UnsupportedChoice",
     "WeightsError",
     "WeightsIdentity",
+    "arithmetic_of",
+    "broken_plugins",
     "checkpoint",
     "describe",
     "list_embedders",
     "load",
+    "read_attention",
+    "runtimes_of",
+    "watch_attention",
 ]

@@ -1,6 +1,7 @@
 """The table of what can be computed: one row per checkpoint.
 
-A checkpoint says *what* is computed; a runtime (:mod:`embedders.runtimes`) says *how*.
+A checkpoint says *what* is computed; a runtime (:mod:`embedders.runtimes`) says *how*. Other
+packages bring rows of their own (:mod:`embedders.plugins`); :func:`embedders.checkpoint` knows all.
 """
 
 from __future__ import annotations
@@ -9,15 +10,18 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from embedders.contract import Modality
-from embedders.errors import InputError, UnknownName
+from embedders.errors import InputError
 
 
 class Family(StrEnum):
-    """Which kind of function a checkpoint holds."""
+    """Which kind of function a checkpoint holds; ``PLUGIN`` is any that another package brings."""
 
     ESM2 = "esm2"
+    ESMC = "esmc"
+    PROTT5 = "prott5"
     DNABERT = "dnabert"
     KMER = "kmer"
+    PLUGIN = "plugin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,28 @@ class Architecture:
         """Width inside the feed-forward block: four times the model's."""
         return 4 * self.width
 
+    # what embedders.arithmetic.Arithmetic asks for
+
+    @property
+    def layer_weights(self) -> int:
+        """Numbers in one layer's matrices: ``4·H²`` of attention and ``2·4H·H``."""
+        return 12 * self.width**2
+
+    @property
+    def attention_width(self) -> int:
+        """Width of the queries of all heads together: the model's."""
+        return self.width
+
+    @property
+    def layer_traffic(self) -> int:
+        """Numbers that one layer's steps read and write per token: ``20·H``."""
+        return 20 * self.width
+
+    @property
+    def special_tokens(self) -> int:
+        """BOS and EOS."""
+        return 2
+
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
@@ -54,7 +80,9 @@ class Checkpoint:
     ``revision`` is the hub commit that is loaded; ``None`` means that no full commit hash is
     known, then the hub's current one is loaded and recorded. ``bundled`` names the folder under
     ``embedders/mini`` that holds the weights, ``weights_sha256`` the SHA-256 that its
-    ``model.safetensors`` must have.
+    ``model.safetensors`` must have. ``head_width`` and ``feed_forward`` are given where they do not
+    follow from the width. ``other_runtimes`` are names of runtimes beside the default one; of those
+    an audit takes the first that did not compute the arm, to compare it with.
     """
 
     name: str
@@ -71,6 +99,9 @@ class Checkpoint:
     fair_esm_name: str | None = None
     bundled: str | None = None
     weights_sha256: str | None = None
+    head_width: int | None = None
+    feed_forward: int | None = None
+    other_runtimes: tuple[str, ...] = ()
 
     def architecture(self, layers: int | None = None) -> Architecture:
         """Shape of the ESM-2 encoder, with another depth if ``layers`` is given.
@@ -127,6 +158,31 @@ def _mini(
         licence="MIT",
         bundled=name,
         weights_sha256=sha256,
+    )
+
+
+def _esmc(
+    name: str,
+    hub_id: str,
+    shape: tuple[int, int, int, int],
+    parameters: int,
+    revision: str | None,
+) -> Checkpoint:
+    layers, width, heads, feed_forward = shape
+    return Checkpoint(
+        name=name,
+        family=Family.ESMC,
+        modality=Modality.PROTEIN,
+        width=width,
+        layers=layers,
+        heads=heads,
+        feed_forward=feed_forward,
+        parameters=parameters,
+        default_runtime="huggingface",
+        other_runtimes=("reference",),
+        licence="MIT and others, see its card",
+        hub_id=hub_id,
+        revision=revision,
     )
 
 
@@ -205,6 +261,33 @@ _ROWS = (
         "huggingface",
         "1e5ea156226807cfd03ab36b90e8b843faec2d392a3537cb4186d6b501411a7e",
     ),
+    # transformers' documentation names these repositories as the ones in its own layout; the
+    # commit of the 600M is pinned by several public projects, none was found for the 300M
+    _esmc("esmc-300m", "biohub/ESMC-300M-hf", (30, 960, 15, 2560), 332_011_200, None),
+    _esmc(
+        "esmc-600m",
+        "biohub/ESMC-600M-hf",
+        (36, 1152, 18, 3072),
+        573_632_640,
+        "0fb34e7e5fe1f85d0abaa3d35e2671107c0b458c",
+    ),
+    Checkpoint(
+        name="prott5-xl",
+        family=Family.PROTT5,
+        modality=Modality.PROTEIN,
+        width=1024,
+        layers=24,
+        heads=32,
+        head_width=128,
+        feed_forward=16384,
+        parameters=1_208_141_824,
+        default_runtime="huggingface",
+        other_runtimes=("reference",),
+        licence="AFL-3.0",
+        hub_id="Rostlab/prot_t5_xl_half_uniref50-enc",
+        # several public projects hold it in their hub caches under this hash
+        revision="94a6abc029ae13029317b140b7424e012bf8dfbf",
+    ),
     Checkpoint(
         name="dnabert-s",
         family=Family.DNABERT,
@@ -235,22 +318,3 @@ _ROWS = (
 
 CHECKPOINTS: dict[str, Checkpoint] = {row.name: row for row in _ROWS}
 """Every checkpoint by name, in the order in which they are listed."""
-
-
-def checkpoint(name: str) -> Checkpoint:
-    """Look a checkpoint up.
-
-    Raises
-    ------
-    UnknownName
-        If there is none of that name; the message gives the nearest names.
-
-    Examples
-    --------
-    >>> checkpoint("esm2-3b").width
-    2560
-    """
-    try:
-        return CHECKPOINTS[name]
-    except KeyError:
-        raise UnknownName("embedder", name, CHECKPOINTS) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -33,6 +34,8 @@ class Truncation(StrEnum):
 
 
 WINDOW_RESIDUES = 1024
+WHOLE_SEQUENCE = sys.maxsize
+"""Window of nucleotide embedders: the pipeline cuts contigs before it embeds them."""
 DEFAULT_TOKENS_PER_BATCH = 4096
 
 

@@ -14,7 +14,7 @@ from embedders.errors import UnsupportedChoice, WeightsError
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _DESCRIPTION = (
     *("config.json", "vocab.txt", "tokenizer.json", "tokenizer_config.json"),
-    "special_tokens_map.json",
+    *("special_tokens_map.json", "spiece.model"),
 )
 _SAFETENSORS = ("model.safetensors", "model-*.safetensors", "model.safetensors.index.json")
 _PYTORCH = ("pytorch_model.bin", "pytorch_model-*.bin", "pytorch_model.bin.index.json")

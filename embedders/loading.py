@@ -2,54 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from dataclasses import dataclass
-from importlib.metadata import version
-
-from embedders.alphabet import (
-    NUCLEOTIDE_POLICY,
-    PROTEIN_POLICY,
-    clean_nucleotide,
-    clean_protein,
-)
-from embedders.checkpoints import Checkpoint, Family, checkpoint
-from embedders.contract import (
-    WINDOW_RESIDUES,
-    Embedder,
-    EmbedderSpec,
-    Modality,
-    Truncation,
-    WeightsIdentity,
-)
-from embedders.dnabert import build_dnabert
-from embedders.embedder import EncoderEmbedder
-from embedders.errors import InputError, UnknownName, UnsupportedChoice
-from embedders.kmer import KmerEmbedder
-from embedders.listing import runtimes_of
-from embedders.placement import choose_device, choose_placement
-from embedders.remote_code import build_model, find_folder
-from embedders.runtimes import RUNTIMES, Encoder, Placement
-from embedders.runtimes.huggingface import wrap
-from embedders.weights import open_weights
-
-_HUGGINGFACE = "huggingface"
-_REMOTE = "+remote-code"
-"""Follows the runtime's name in the spec when code beside the weights was run."""
-_WHOLE_SEQUENCE = sys.maxsize
-"""Window of nucleotide embedders: the pipeline cuts contigs before it embeds them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outline:
-    """What an embedder would be, found without loading any weight.
-
-    ``width`` and ``parameters`` are read off the full-size model built on the meta device.
-    """
-
-    name: str
-    runtime: str
-    width: int
-    parameters: int
+from embedders.arithmetic import Arithmetic
+from embedders.checkpoints import Checkpoint
+from embedders.choices import Choices
+from embedders.contract import Embedder, Truncation
+from embedders.errors import UnknownName
+from embedders.families import Outline, adapter_of
+from embedders.listing import checkpoint, runtimes_of
 
 
 def load(  # noqa: PLR0913 - every argument is one choice of the user, each with a default
@@ -105,49 +64,30 @@ def load(  # noqa: PLR0913 - every argument is one choice of the user, each with
         If the weights cannot be found or do not fit.
     """
     row = checkpoint(name)
-    policy = _truncation(truncation)
-    how = _runtime_name(row, runtime)
-    wanted = weights if weights is not None else ("mini" if row.bundled else "hub")
-    if row.family is Family.KMER:
-        _refuse(row, weights=weights, dtype=dtype, attention=attention, layers=layers)
-        return _kmer_embedder(row, device, policy)
-    placement = choose_placement(RUNTIMES[how], device, dtype or "float32", attention)
-    encoder: Encoder
-    if row.family is Family.DNABERT:
-        _refuse(row, attention=attention, layers=layers)
-        folder = find_folder(row, wanted, remote_code=remote_code, revision=revision)
-        encoder, identity = build_dnabert(folder, placement), folder.identity()
-        how = f"{how}{_REMOTE}" if remote_code else how
-    elif remote_code:
-        _refuse(row, layers=layers)
-        if how != _HUGGINGFACE:
-            raise UnsupportedChoice(f"remote code goes with runtime {_HUGGINGFACE!r}, not {how!r}")
-        folder = find_folder(row, wanted, remote_code=True, revision=revision)
-        encoder, identity = wrap(build_model(folder, placement), placement), folder.identity()
-        how += _REMOTE
-    else:
-        stream = open_weights(
-            row, wanted, device=placement.device, layers=layers, revision=revision
-        )
-        encoder = RUNTIMES[how].load().build(stream.architecture, stream, placement)
-        identity = stream.identity()
-    cleaner = clean_protein if row.modality is Modality.PROTEIN else clean_nucleotide
-    return EncoderEmbedder(
-        spec=_spec(row, how, encoder, placement, identity, policy),
-        encoder=encoder,
-        cleaner=cleaner,
+    choices = Choices(
+        runtime=_runtime_name(row, runtime),
+        weights=weights,
+        device=device,
+        dtype=dtype,
+        truncation=_truncation(truncation),
+        attention=attention,
+        remote_code=remote_code,
+        revision=revision,
+        layers=layers,
     )
+    return adapter_of(row).build(row, choices)
 
 
 def describe(name: str, runtime: str | None = None) -> Outline:
-    """Build an ESM-2 embedder's full-size model without memory and measure it.
+    """Return what an embedder would be, found without loading any weight.
+
+    Width and parameters are read off the full-size model, built on the meta device without memory;
+    for embedders of other packages, and for those that have no such model, they are the row's.
 
     Raises
     ------
     UnknownName
         If the embedder or the runtime is in no table.
-    InputError
-        If it is no ESM-2 checkpoint.
 
     Examples
     --------
@@ -155,10 +95,29 @@ def describe(name: str, runtime: str | None = None) -> Outline:
     2560
     """
     row = checkpoint(name)
-    architecture = row.architecture()
-    how = _runtime_name(row, runtime)
-    encoder = RUNTIMES[how].load().outline(architecture)
-    return Outline(name, how, encoder.width, encoder.parameters)
+    return adapter_of(row).outline(row, _runtime_name(row, runtime))
+
+
+def arithmetic_of(name: str, layers: int | None = None) -> Arithmetic | None:
+    """Return what an encoder multiplies; None for one of which that is not known.
+
+    Parameters
+    ----------
+    layers
+        Its depth where it was cut.
+
+    Raises
+    ------
+    UnknownName
+        If there is no such embedder.
+
+    Examples
+    --------
+    >>> arithmetic_of("prott5-xl").layer_weights
+    50331648
+    """
+    row = checkpoint(name)
+    return adapter_of(row).arithmetic(row, layers)
 
 
 def _runtime_name(row: Checkpoint, wanted: str | None) -> str:
@@ -173,59 +132,3 @@ def _truncation(wanted: Truncation | str) -> Truncation:
         return Truncation(wanted)
     except ValueError:
         raise UnknownName("truncation policy", str(wanted), list(Truncation)) from None
-
-
-def _refuse(row: Checkpoint, **choices: object) -> None:
-    given = [f"{key}={value!r}" for key, value in choices.items() if value is not None]
-    if given:
-        raise UnsupportedChoice(f"{row.name!r} has no choice of {', '.join(given)}; leave it out")
-
-
-def _kmer_embedder(row: Checkpoint, device: str, policy: Truncation) -> Embedder:
-    if device != "auto" and choose_device(device).type != "cpu":
-        raise UnsupportedChoice(f"{row.name!r} is computed on the CPU, not on {device!r}")
-    spec = EmbedderSpec(
-        name=row.name,
-        runtime=row.default_runtime,
-        modality=row.modality,
-        width=row.width,
-        parameters=0,
-        dtype="float32",
-        device="cpu",
-        weights=WeightsIdentity(source="none", sha256=""),
-        truncation=policy,
-        window_residues=_WHOLE_SEQUENCE,
-        cleaning_policy=NUCLEOTIDE_POLICY,
-        versions=(("numpy", version("numpy")),),
-    )
-    return KmerEmbedder(spec)
-
-
-def _spec(
-    row: Checkpoint,
-    how: str,
-    encoder: Encoder,
-    placement: Placement,
-    identity: WeightsIdentity,
-    policy: Truncation,
-) -> EmbedderSpec:
-    protein = row.modality is Modality.PROTEIN
-    if protein and encoder.width != row.width:
-        raise InputError(f"{row.name} gave width {encoder.width}, its row says {row.width}")
-    computing = RUNTIMES[how.partition("+")[0]]
-    return EmbedderSpec(
-        name=row.name,
-        runtime=how,
-        modality=row.modality,
-        width=encoder.width,
-        parameters=encoder.parameters,
-        dtype=str(placement.dtype).removeprefix("torch."),
-        device=str(placement.device),
-        weights=identity,
-        truncation=policy,
-        window_residues=WINDOW_RESIDUES if protein else _WHOLE_SEQUENCE,
-        cleaning_policy=PROTEIN_POLICY if protein else NUCLEOTIDE_POLICY,
-        versions=tuple((name, version(name)) for name in computing.distributions),
-        attention=encoder.attention,
-        pads=computing.pads,
-    )

@@ -6,7 +6,7 @@ import torch
 
 
 def mean_over_residues(
-    hidden: torch.Tensor, lengths: torch.Tensor, window_residues: int
+    hidden: torch.Tensor, lengths: torch.Tensor, window_residues: int, *, first: int = 1
 ) -> torch.Tensor:
     """Average the hidden states of the first residues of each row.
 
@@ -21,6 +21,8 @@ def mean_over_residues(
         Residues of each row, ``(n,)``, each at least 1.
     window_residues
         At most so many residues are pooled, from the first.
+    first
+        Where the first residue is: behind BOS, or 0 for a model without.
 
     Returns
     -------
@@ -29,7 +31,7 @@ def mean_over_residues(
     """
     counted = lengths.to(hidden.device).clamp(max=window_residues)
     position = torch.arange(hidden.shape[1], device=hidden.device)
-    outside = (position < 1) | (position > counted[:, None])
+    outside = (position < first) | (position >= first + counted[:, None])
     # masked_fill rather than a product: whatever stands in the padding, NaN included, is left out
     summed = hidden.float().masked_fill(outside[:, :, None], 0.0).sum(dim=1)
     return summed / counted[:, None].float()

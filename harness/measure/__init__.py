@@ -30,6 +30,7 @@ from harness.measure.parity import (
     batch_invariance,
     examine,
     other_runtime,
+    reference_runtime,
     similarity,
 )
 from harness.measure.roofline import arithmetic_intensity, bytes_moved, roofline_point
@@ -69,6 +70,7 @@ __all__ = [
     "other_runtime",
     "padded_flops",
     "rate",
+    "reference_runtime",
     "repeats",
     "roofline_point",
     "similarity",

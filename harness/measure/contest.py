@@ -85,7 +85,9 @@ def interleave(
     )
 
 
-def speedup_in(contest: Contest, slow: str, fast: str) -> Speedup:
+def speedup_in(
+    contest: Contest, slow: str, fast: str, *, confidence: float = CONFIDENCE
+) -> Speedup:
     """Compare two arms round by round: seconds of ``slow`` over seconds of ``fast``.
 
     Raises
@@ -93,7 +95,8 @@ def speedup_in(contest: Contest, slow: str, fast: str) -> Speedup:
     InputError
         If an arm did not take part, or there are fewer than two rounds.
     """
-    return summarise_pairs(list(zip(contest.of(slow), contest.of(fast), strict=True)))
+    pairs = list(zip(contest.of(slow), contest.of(fast), strict=True))
+    return summarise_pairs(pairs, confidence=confidence)
 
 
 def control(
@@ -124,7 +127,9 @@ def holds_one(speedup: Speedup) -> bool:
     return speedup.lower <= 1 <= speedup.upper
 
 
-def summarise_pairs(pairs: Sequence[tuple[float, float]]) -> Speedup:
+def summarise_pairs(
+    pairs: Sequence[tuple[float, float]], *, confidence: float = CONFIDENCE
+) -> Speedup:
     """Summarise paired seconds ``(baseline, candidate)`` into a speed-up with its interval.
 
     The interval is Student's t on the logarithms of the ratios, so it is symmetric in "faster" and
@@ -142,14 +147,14 @@ def summarise_pairs(pairs: Sequence[tuple[float, float]]) -> Speedup:
     logs = np.log([before / after for before, after in pairs])
     centre = float(logs.mean())
     error = float(logs.std(ddof=1) / math.sqrt(len(logs)))
-    reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, df=len(logs) - 1)) * error
+    reach = float(stats.t.ppf((1 + confidence) / 2, df=len(logs) - 1)) * error
     return Speedup(
         baseline_s=tuple(before for before, _ in pairs),
         candidate_s=tuple(after for _, after in pairs),
         ratio=math.exp(centre),
         lower=math.exp(centre - reach),
         upper=math.exp(centre + reach),
-        confidence=CONFIDENCE,
+        confidence=confidence,
     )
 
 

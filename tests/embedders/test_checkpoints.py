@@ -11,8 +11,8 @@ import pytest
 import torch
 
 import embedders
-from embedders import CHECKPOINTS, RUNTIMES, UnknownName, describe
-from embedders.checkpoints import Architecture, Family, checkpoint
+from embedders import CHECKPOINTS, RUNTIMES, UnknownName, checkpoint, describe
+from embedders.checkpoints import Architecture, Family
 from embedders.errors import InputError
 
 ESM2 = [name for name, row in CHECKPOINTS.items() if row.family is Family.ESM2]
@@ -23,7 +23,8 @@ MINI_FOLDER = Path(embedders.__file__).parent / "mini"
 def test_every_checkpoint_that_is_promised_has_a_row() -> None:
     assert list(CHECKPOINTS) == [
         *("esm2-8m", "esm2-35m", "esm2-150m", "esm2-650m", "esm2-3b", "esm2-15b"),
-        *("fastesm2-650", "mini-baseline", "mini-candidate", "dnabert-s", "kmer4"),
+        *("fastesm2-650", "mini-baseline", "mini-candidate"),
+        *("esmc-300m", "esmc-600m", "prott5-xl", "dnabert-s", "kmer4"),
     ]
 
 
@@ -103,7 +104,8 @@ def test_an_unknown_name_brings_the_nearest(wrong: str, near: str) -> None:
 
 def test_a_checkpoint_without_layers_has_no_architecture() -> None:
     with pytest.raises(InputError, match="no ESM-2 checkpoint"):
-        describe("kmer4")
+        checkpoint("kmer4").architecture()
+    assert describe("kmer4").width == 136
 
 
 @pytest.mark.parametrize("shape", [(0, 64, 4), (2, 0, 4), (2, 64, 0), (2, 60, 4), (2, 64, -1)])

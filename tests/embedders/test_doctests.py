@@ -10,7 +10,10 @@ import pytest
 
 @pytest.mark.parametrize(
     "module",
-    ["", ".alphabet", ".batching", ".checkpoints", ".kmer", ".loading", ".naming"],
+    [
+        *("", ".alphabet", ".batching", ".choices", ".families.prott5", ".kmer", ".listing"),
+        *(".loading", ".naming"),
+    ],
 )
 def test_examples_are_true(module: str) -> None:
     result = doctest.testmod(import_module(f"embedders{module}"))

@@ -1,9 +1,10 @@
-"""One suite over every embedder, runtime and dtype that can be had without a network."""
+"""The one suite, over every embedder, runtime and dtype that can be had without a network."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -15,12 +16,15 @@ from hypothesis import strategies as st
 from embedders import (
     CHECKPOINTS,
     RUNTIMES,
+    Checkpoint,
     Embedder,
     Modality,
-    RejectedSequence,
     Truncation,
     load,
 )
+from embedders.conformance import EmbedderConformance, Loader
+from embedders.contract import WHOLE_SEQUENCE
+from tests.embedders.tiny import ROWS, load_tiny
 
 MINI = [name for name, row in CHECKPOINTS.items() if row.bundled]
 DTYPES = ("float32", "bfloat16")
@@ -28,7 +32,7 @@ DTYPES = ("float32", "bfloat16")
 
 @dataclass(frozen=True)
 class Case:
-    """One embedder to be examined."""
+    """One embedder to be examined; ``tiny`` is a family of which a narrow one is taken."""
 
     name: str
     runtime: str
@@ -36,10 +40,20 @@ class Case:
     weights: str | None = None
     layers: int | None = None
     attention: str | None = None
+    tiny: str | None = None
 
-    def load(self, dna_folder: Path, truncation: Truncation = Truncation.TRUNCATE) -> Embedder:
-        """Load it on the CPU."""
-        return load(
+    def loader(self, dna_folder: Path) -> Loader:
+        """Return what loads it on the CPU."""
+        if self.tiny is not None:
+            return partial(
+                load_tiny,
+                self.tiny,
+                runtime=self.runtime,
+                dtype=self.dtype,
+                attention=self.attention,
+            )
+        return partial(
+            load,
             self.name,
             runtime=self.runtime,
             weights=str(dna_folder) if self.name == "dnabert-s" else self.weights,
@@ -47,7 +61,6 @@ class Case:
             layers=self.layers,
             attention=self.attention,
             device="cpu",
-            truncation=truncation,
         )
 
     def __str__(self) -> str:
@@ -62,10 +75,20 @@ CASES = [
     ),
     Case("esm2-8m", "huggingface", "float32", weights="random:7", layers=2, attention="eager"),
     *(Case(name, runtime, dtype) for name, runtime, dtype in product(MINI, RUNTIMES, DTYPES)),
+    *(
+        Case(row.name, runtime, dtype, tiny=family)
+        for (family, row), runtime, dtype in product(
+            ROWS.items(), ("huggingface", "reference"), DTYPES
+        )
+    ),
+    *(
+        Case(row.name, "huggingface", "float32", attention="eager", tiny=family)
+        for family, row in ROWS.items()
+    ),
     *(Case("dnabert-s", "huggingface", dtype) for dtype in DTYPES),
     Case("kmer4", "numpy", "float32"),
 ]
-PROTEIN_CASES = [case for case in CASES if case.name not in ("dnabert-s", "kmer4")]
+ATTENTIVE = [case for case in CASES if case.name not in ("dnabert-s", "kmer4")]
 PROTEINS = st.text("ACDEFGHIKLMNPQRSTVWYBZXUO", min_size=1, max_size=40)
 # a vector of frequencies needs four nucleotides in a row
 NUCLEOTIDES = st.text("ACGT", min_size=4, max_size=60)
@@ -88,18 +111,39 @@ def case(request: pytest.FixtureRequest) -> Case:
     return chosen
 
 
-@pytest.fixture(scope="module")
-def embedder(case: Case, dna_folder: Path) -> Embedder:
-    return case.load(dna_folder)
+class TestEveryEmbedder(EmbedderConformance):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def loader(cls, case: Case, dna_folder: Path) -> Loader:
+        return case.loader(dna_folder)
 
+    @pytest.fixture(scope="class")
+    @classmethod
+    def row(cls, case: Case) -> Checkpoint | None:
+        if case.tiny is not None:
+            return ROWS[case.tiny]
+        return None if case.name == "dnabert-s" else CHECKPOINTS[case.name]
 
-@pytest.fixture(scope="module")
-def sequences(embedder: Embedder) -> list[str]:
-    """Sequences of unlike lengths, in no order."""
-    letters = "MKTAYIAKQRQISFVKSHFSRQBZXUOLEERLGLIEVQ"
-    if embedder.spec.modality is Modality.NUCLEOTIDE:
-        letters = "ACGGTTAACCGATTGCANTTAGGCGCGATATCCAGTA"
-    return [(letters * 3)[:length] for length in (30, 4, 90, 11, 30, 57)]
+    def test_spec_says_what_was_asked_for(self, case: Case, embedder: Embedder) -> None:
+        spec = embedder.spec
+        assert (spec.name, spec.runtime, spec.dtype) == (case.name, case.runtime, case.dtype)
+        assert dict(spec.versions).keys() & {"torch", "numpy"}
+
+    @settings(
+        max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    )
+    @given(data=st.data())
+    def test_no_order_and_no_batch_mate_matters(
+        self, case: Case, embedder: Embedder, data: st.DataObject
+    ) -> None:
+        protein = embedder.spec.modality is Modality.PROTEIN
+        one = data.draw(PROTEINS if protein else NUCLEOTIDES)
+        mates = data.draw(st.lists(PROTEINS if protein else NUCLEOTIDES, max_size=4))
+        order = data.draw(st.permutations([one, *mates]))
+        found = embedder.embed(order, tokens_per_batch=data.draw(st.sampled_from([50, 4096])))
+        expected = embedder.embed([one])
+        place = order.index(one)
+        assert _similar(case)(found[place : place + 1], expected)
 
 
 def _similar(case: Case) -> _Similar:
@@ -108,115 +152,28 @@ def _similar(case: Case) -> _Similar:
     return lambda one, other: bool(torch.cosine_similarity(one, other).min() >= 0.999)
 
 
-def test_vectors_are_float32_rows_of_the_promised_width(
-    embedder: Embedder, sequences: list[str]
+def test_every_built_in_embedder_is_examined() -> None:
+    examined = {case.name for case in CASES}
+    families = {CHECKPOINTS[name].family for name in examined}
+    assert {row.family for row in CHECKPOINTS.values()} == families
+
+
+@pytest.mark.parametrize("case_here", ATTENTIVE, ids=str)
+def test_legacy_lets_residues_beyond_the_window_be_attended_to(
+    case_here: Case, dna_folder: Path
 ) -> None:
-    matrix = embedder.embed(sequences)
-    assert matrix.shape == (len(sequences), embedder.spec.width)
-    assert matrix.dtype == torch.float32
-    assert matrix.device.type == "cpu"
-    assert torch.isfinite(matrix).all()
-    assert not matrix.requires_grad
-
-
-def test_spec_says_what_was_asked_for(case: Case, embedder: Embedder) -> None:
-    spec = embedder.spec
-    assert (spec.name, spec.runtime, spec.dtype, spec.device) == (
-        case.name,
-        case.runtime,
-        case.dtype,
-        "cpu",
-    )
-    assert spec.cleaning_policy
-    assert dict(spec.versions).keys() & {"torch", "numpy"}
-    if case.name != "dnabert-s":
-        assert spec.width == CHECKPOINTS[case.name].width
-
-
-def test_no_sequences_give_no_rows(embedder: Embedder) -> None:
-    assert embedder.embed([]).shape == (0, embedder.spec.width)
-
-
-def test_the_shortest_sequence_has_a_vector(case: Case, embedder: Embedder) -> None:
-    shortest = "ACGT" if case.name == "kmer4" else "A"
-    assert torch.isfinite(embedder.embed([shortest])).all()
-
-
-def test_each_vector_is_that_of_the_sequence_alone(
-    case: Case, embedder: Embedder, sequences: list[str]
-) -> None:
-    together = embedder.embed(sequences)
-    alone = torch.cat([embedder.embed([sequence]) for sequence in sequences])
-    assert _similar(case)(together, alone)
-
-
-@pytest.mark.parametrize("tokens_per_batch", [1, 64, 100_000])
-def test_the_token_budget_has_no_influence(
-    case: Case, embedder: Embedder, sequences: list[str], tokens_per_batch: int
-) -> None:
-    expected = embedder.embed(sequences)
-    found = embedder.embed(sequences, tokens_per_batch=tokens_per_batch)
-    assert _similar(case)(found, expected)
-
-
-def test_unlike_sequences_have_unlike_vectors(embedder: Embedder, sequences: list[str]) -> None:
-    matrix = embedder.embed(sequences)
-    assert torch.equal(matrix[0], matrix[4])  # the same sequence twice
-    assert (matrix[0] - matrix[2]).abs().max() > 1e-4
-
-
-def test_cleaning_happens_before_embedding(
-    case: Case, embedder: Embedder, sequences: list[str]
-) -> None:
-    messy = [f" {sequence[:3].lower()}{sequence[3:]}\r\n" for sequence in sequences]
-    assert _similar(case)(embedder.embed(messy), embedder.embed(sequences))
-    assert embedder.clean(messy[0]).fixes["lower_case"] == 3
-
-
-def test_a_rejected_sequence_is_named_by_its_index(
-    embedder: Embedder, sequences: list[str]
-) -> None:
-    with pytest.raises(RejectedSequence, match="sequence 2: "):
-        embedder.embed([*sequences[:2], "AC1GT"])
-
-
-@settings(
-    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(data=st.data())
-def test_neither_order_nor_batch_mates_matter(
-    case: Case, embedder: Embedder, data: st.DataObject
-) -> None:
-    protein = embedder.spec.modality is Modality.PROTEIN
-    one = data.draw(PROTEINS if protein else NUCLEOTIDES)
-    mates = data.draw(st.lists(PROTEINS if protein else NUCLEOTIDES, max_size=4))
-    order = data.draw(st.permutations([one, *mates]))
-    found = embedder.embed(order, tokens_per_batch=data.draw(st.sampled_from([50, 4096])))
-    expected = embedder.embed([one])
-    place = order.index(one)
-    assert _similar(case)(found[place : place + 1], expected)
-
-
-@pytest.mark.parametrize("case_here", PROTEIN_CASES, ids=str)
-def test_truncate_is_the_sequence_cut_at_the_window(case_here: Case, dna_folder: Path) -> None:
     long = "MKTAYIAKQRQISFVKSHFSRQLEERLGLIEVQA" * 31
-    assert len(long) > 1024
-    embedder = case_here.load(dna_folder, truncation=Truncation.TRUNCATE)
-    assert _similar(case_here)(embedder.embed([long]), embedder.embed([long[:1024]]))
-
-
-@pytest.mark.parametrize("case_here", PROTEIN_CASES, ids=str)
-def test_legacy_pools_the_window_of_the_whole_sequence(case_here: Case, dna_folder: Path) -> None:
-    long = "MKTAYIAKQRQISFVKSHFSRQLEERLGLIEVQA" * 31
-    legacy = case_here.load(dna_folder, truncation=Truncation.LEGACY)
-    assert legacy.spec.truncation is Truncation.LEGACY
-    found = legacy.embed([long, "MKTAYIAKQR"])
-    cut = case_here.load(dna_folder).embed([long[:1024], "MKTAYIAKQR"])
-    similar = _similar(case_here)
-    assert similar(found[1:], cut[1:])
+    loader = case_here.loader(dna_folder)
+    found = loader(truncation=Truncation.LEGACY).embed([long])
+    cut = loader().embed([long[:1024]])
     if case_here.dtype == "float32":
         # what lies beyond the window is seen by attention, so the vector is another one
-        assert not torch.equal(found[0], cut[0])
+        assert not torch.equal(found, cut)
+    assert torch.cosine_similarity(found, cut).min() > 0.5
+
+
+def test_nucleotides_have_no_window() -> None:
+    assert load("kmer4").spec.window_residues == WHOLE_SEQUENCE
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -8,8 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from embedders import UnsupportedChoice, WeightsError, load
-from embedders.checkpoints import checkpoint
+from embedders import UnsupportedChoice, WeightsError, checkpoint, load
 from embedders.hub import download
 
 pytestmark = pytest.mark.hub

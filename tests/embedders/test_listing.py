@@ -22,6 +22,8 @@ def test_rows_are_strict_json_in_the_order_of_the_table() -> None:
     [
         ("esm2-3b", 2560, 36, list(RUNTIMES)),
         ("fastesm2-650", 1280, 33, list(RUNTIMES)),
+        ("esmc-300m", 960, 30, ["huggingface", "reference"]),
+        ("prott5-xl", 1024, 24, ["huggingface", "reference"]),
         ("dnabert-s", 768, 12, ["huggingface"]),
         ("kmer4", 136, 0, ["numpy"]),
     ],

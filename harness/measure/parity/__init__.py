@@ -6,6 +6,7 @@ from harness.measure.parity.agreement import (
     WORST,
     agreement,
     other_runtime,
+    reference_runtime,
 )
 from harness.measure.parity.audit import Audit, audit_arm, examine
 from harness.measure.parity.faults import (
@@ -42,5 +43,6 @@ __all__ = [
     "examine",
     "layer_drift",
     "other_runtime",
+    "reference_runtime",
     "similarity",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from embedders import Family, checkpoint, runtimes_of
 from harness.results import ParityCheck
 
 FLOAT32_LIMIT = 1e-5
@@ -21,6 +22,22 @@ def other_runtime(runtime: str) -> str:
     ('huggingface', 'fair-esm')
     """
     return "huggingface" if runtime == "fair-esm" else "fair-esm"
+
+
+def reference_runtime(name: str, runtime: str) -> str | None:
+    """Return the runtime that an embedder is checked against; None where its row has no other.
+
+    Examples
+    --------
+    >>> reference_runtime("esm2-8m", "fair-esm"), reference_runtime("prott5-xl", "huggingface")
+    ('huggingface', 'reference')
+    >>> reference_runtime("kmer4", "numpy") is None
+    True
+    """
+    row = checkpoint(name)
+    if row.family is Family.ESM2:
+        return other_runtime(runtime)
+    return next((other for other in runtimes_of(row) if other != runtime), None)
 
 
 def agreement(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
-from embedders import Embedder, InputError, Modality, Truncation
+from embedders import CHECKPOINTS, Embedder, Family, InputError, Modality, Truncation
 from harness.measure.parity.agreement import agreement, other_runtime
 from harness.measure.parity.invariance import Passes, batch_and_order, finite, repeated_run
 from harness.measure.parity.layers import LayerCosine, drift_check, layer_drift
@@ -16,6 +16,7 @@ from harness.measure.parity.pooling import pooling
 from harness.measure.parity.states import Trace, encoder_of, trace
 from harness.measure.parity.tokens import token_count, token_ids, unknown_tokens
 from harness.measure.parity.truncation import (
+    CHECK,
     cut,
     legacy_window,
     long_sequence,
@@ -31,17 +32,19 @@ LAYER_SEQUENCES = 8
 class Audit:
     """The checks of one arm, and its layers where it computes in half precision.
 
-    ``vectors``: float32 ``(n, width)`` of the sequences embedded together.
+    ``vectors``: float32 ``(n, width)`` of the sequences embedded together. ``unasked`` says what
+    could not be asked of this embedder, and why; nothing where everything was.
     """
 
     checks: tuple[ParityCheck, ...]
     layers: tuple[LayerCosine, ...]
     vectors: torch.Tensor
+    unasked: str = ""
 
 
 def audit_arm(
     embedder: Embedder,
-    reference_loader: Callable[[], Embedder],
+    reference_loader: Callable[[], Embedder] | None,
     sequences: Sequence[str],
     *,
     arm: str,
@@ -55,32 +58,45 @@ def audit_arm(
 
 def examine(
     embedder: Embedder,
-    reference_loader: Callable[[], Embedder],
+    reference_loader: Callable[[], Embedder] | None,
     sequences: Sequence[str],
     *,
     arm: str,
     tokens_per_batch: int,
 ) -> Audit:
-    """Ask whether what an ESM-2 embedder computes is right.
+    """Ask whether what an embedder computes is right.
+
+    Of ESM-2 everything is asked: two libraries compute it, and where its tokens and layers are is
+    known. Of any other embedder it is asked what can be told from its vectors: that they depend on
+    nothing but their own sequence and its window, and are those of its other runtime.
 
     Parameters
     ----------
     embedder
-        In this process: tokens and layers are listened to.
+        In this process: tokens and layers of ESM-2 are listened to.
     reference_loader
-        Loads the same weights on the other library (:func:`other_runtime`) in float32. Called
-        once, after the arm has done its part; the reference is dropped before this returns.
+        Loads the same weights on the other runtime (:func:`reference_runtime`) in float32; None
+        where there is none. Called once, after the arm has done its part; the reference is dropped
+        before this returns.
     sequences
         At least one; of all lengths, so that batches have padding.
 
     Raises
     ------
     InputError
-        If there is no sequence, or the embedder is no ESM-2 embedder in this process.
+        If there is no sequence, the embedder embeds no proteins, or an ESM-2 embedder is not in
+        this process or has no reference.
     """
     spec = embedder.spec
     if not sequences or spec.modality is not Modality.PROTEIN:
         raise InputError(f"{spec.name}: an audit needs a protein embedder and a sequence")
+    row = CHECKPOINTS.get(spec.name)
+    if row is None or row.family is not Family.ESM2:
+        return _of_vectors(
+            embedder, reference_loader, sequences, arm=arm, tokens_per_batch=tokens_per_batch
+        )
+    if reference_loader is None:
+        raise InputError(f"{spec.name}: an audit of an ESM-2 embedder needs the other library")
     residues = [cut(embedder.clean(each).residues, embedder) for each in sequences]
     library = other_runtime(spec.runtime)
     long = long_sequence(residues, embedder)
@@ -125,6 +141,49 @@ def examine(
         *drift,
     )
     return Audit(checks, layers, passes.together)
+
+
+def _of_vectors(
+    embedder: Embedder,
+    reference_loader: Callable[[], Embedder] | None,
+    sequences: Sequence[str],
+    *,
+    arm: str,
+    tokens_per_batch: int,
+) -> Audit:
+    """Ask what can be asked without knowing where an embedder's tokens and layers are."""
+    spec = embedder.spec
+    residues = [cut(embedder.clean(each).residues, embedder) for each in sequences]
+    long = long_sequence(residues, embedder)
+    passes = Passes.run(embedder, sequences, tokens_per_batch)
+    checks = [
+        batch_and_order(passes, arm=arm, dtype=spec.dtype),
+        repeated_run(passes, arm=arm),
+        finite(passes, arm=arm),
+    ]
+    if spec.truncation is Truncation.TRUNCATE:
+        checks.append(truncated_window(embedder, long, arm=arm))
+    if reference_loader is None:
+        unasked = (
+            f"{spec.name} has one runtime only, {spec.runtime}, and nothing to be held against"
+        )
+        return Audit(tuple(checks), (), passes.together, unasked)
+    reference = reference_loader()
+    compared = [("agreement with", list(sequences))]
+    if spec.truncation is Truncation.LEGACY:
+        compared.append((f"{CHECK} against", [long]))
+    for check, texts in compared:
+        checks.append(
+            agreement(
+                embedder.embed(texts, tokens_per_batch=tokens_per_batch),
+                reference.embed(texts, tokens_per_batch=1),
+                arm=arm,
+                check=f"{check} {reference.spec.runtime}",
+                sentence=f"{len(texts)} sequences against {reference.spec.runtime} in float32",
+                dtype=spec.dtype,
+            )
+        )
+    return Audit(tuple(checks), (), passes.together)
 
 
 def _trace(embedder: Embedder, residues: str) -> Trace:

@@ -1,0 +1,1 @@
+"""Embedders of proteins that embedder-migration finds by their entry points."""
