@@ -15,6 +15,7 @@ from harness.efficiency import Efficiency
 from harness.findings import Findings
 from harness.preparation import Preparation
 from harness.results import (
+    AGREEMENT,
     BOTH_ARMS,
     Comparison,
     ParityCheck,
@@ -23,7 +24,7 @@ from harness.results import (
     write_comparison,
 )
 from harness.retraining import Retraining
-from harness.spec import ArmName, MigrationSpec, read_spec
+from harness.spec import ArmName, Dataset, MigrationSpec, read_spec
 
 PARITY_SEQUENCES = 24
 """About so many sequences of all lengths are compared between libraries."""
@@ -36,6 +37,10 @@ class Migration:
 
     Each step measures once and remembers; :meth:`conclude` judges whatever has been measured. So
     a suite may run any part of it in any order.
+
+    ``first``: another migration from the same baseline on the same data. Its baseline is not
+    measured, embedded or retrained again, and a record that the candidate of either rejects is left
+    out of both.
     """
 
     def __init__(
@@ -46,13 +51,19 @@ class Migration:
         spec_file: Path,
         command: str,
         progress: bool = False,
+        first: Migration | None = None,
     ) -> None:
         self.spec = spec
         self.folder = folder
         self.found = Findings()
-        self.arms = Arms(spec, Preparation(spec, folder / "features"))
+        arms: Arms | None = None if first is None else first.arms
+        preparation = Preparation(
+            spec, folder / "features", first=None if arms is None else arms.preparation
+        )
+        self.arms: Arms = Arms(spec, preparation, first=arms)
         self.efficiency = Efficiency(self.arms, self.found)
         self.retraining = Retraining(self.arms, self.found, folder, progress=progress)
+        self._first = first
         self._spec_file = spec_file
         self._command = command
         self._started = datetime.now(UTC)
@@ -110,20 +121,23 @@ class Migration:
         return row
 
     def parity(self, arm: ArmName) -> tuple[ParityCheck, ...]:
-        """Ask whether an arm computes what it should; see :func:`harness.measure.audit_arm`."""
+        """Ask whether an arm computes what it should; see :func:`harness.measure.examine`."""
         if arm.value not in self.found.parity:
             plan = self.spec.arm(arm)
             # a round is ordered by length: even steps through it take short and long ones
             sequences = self.arms.rounds()[0]
             embedder = self.arms.embedder(arm)
-            other = measure.other_runtime(embedder.spec.runtime)
-            self.found.parity[arm.value] = measure.audit_arm(
+            other = measure.reference_runtime(embedder.spec.name, embedder.spec.runtime)
+            found = measure.examine(
                 embedder,
-                partial(self.arms.in_runtime, arm, other, "float32"),
+                None if other is None else partial(self.arms.in_runtime, arm, other, "float32"),
                 sequences[:: max(1, len(sequences) // PARITY_SEQUENCES)],
                 arm=arm,
                 tokens_per_batch=plan.tokens_per_batch,
             )
+            self.found.parity[arm.value] = found.checks
+            if found.unasked:
+                self.found.inapplicable[f"{arm}: {AGREEMENT}"] = found.unasked
         return self.found.parity[arm.value]
 
     def similarity(self) -> tuple[ParityCheck, ...]:
@@ -142,22 +156,39 @@ class Migration:
 
     def steps(self) -> Iterator[tuple[str, Callable[[], object]]]:
         """Yield every step of a whole run with its name, in an order that fails early."""
-        for arm in ArmName:
+        yield from self.measuring()
+        yield from self.classifying()
+
+    def measuring(self) -> Iterator[tuple[str, Callable[[], object]]]:
+        """Yield the steps that ask what each arm computes, and what it costs."""
+        for arm in self._own_arms():
             yield f"widths of the {arm}", partial(self.widths, arm)
             yield f"parity of the {arm}", partial(self.parity, arm)
         yield "likeness of both arms", self.similarity
-        for arm in ArmName:
+        for arm in self._own_arms():
             yield f"throughput of the {arm}", partial(self._throughput, arm)
         yield "paired speed-up", self.efficiency.speedup
-        for arm in ArmName:
+        for arm in self._own_arms():
             yield f"repeated sequences of the {arm}", partial(self.efficiency.repeats, arm)
         if self.spec.throughput.attribution_rounds:
             yield "what the speed-up is made of", self.efficiency.attribution
-        for arm in ArmName:
+        for arm in self._own_arms():
             yield f"memory of the {arm}", partial(self.efficiency.memory, arm)
+
+    def embedding(self) -> Iterator[tuple[str, Callable[[], object]]]:
+        """Yield the steps that embed what is classified; classifying does so as well."""
+        for dataset in self.spec.datasets:
+            for arm in filter(self.arms.has_learnt_weights, self._own_arms()):
+                yield (
+                    f"embedding of {dataset.name} by the {arm}",
+                    partial(self._embed, dataset, arm),
+                )
+
+    def classifying(self) -> Iterator[tuple[str, Callable[[], object]]]:
+        """Yield the steps that retrain the classifier on the features of each arm."""
         learnt = [arm for arm in ArmName if self.arms.has_learnt_weights(arm)]
         for dataset in self.spec.datasets:
-            for arm in learnt:
+            for arm in filter(learnt.__contains__, self._own_arms()):
                 yield (
                     f"classification of {dataset.name} by the {arm}",
                     partial(self.retraining.classify, dataset.name, arm),
@@ -168,18 +199,35 @@ class Migration:
                     partial(self.retraining.modalities, dataset.name),
                 )
 
+    def adopt_baseline(self) -> None:
+        """Take over what the first migration has found of the baseline so far."""
+        if self._first is not None:
+            self.found.adopt_baseline(self._first.found)
+            self.retraining.adopt_baseline(self._first.retraining)
+
     def conclude(self) -> Comparison:
         """Judge what was measured and write JSON, CSV and the report."""
-        comparison = self.found.compare(
-            run=self.folder.name,
-            spec=self.spec,
-            provenance=provenance.collect(self._command, self._input_files(), self._started),
-            arms={arm.value: embedder.spec for arm, embedder in sorted(self.arms.loaded.items())},
-            extraction=self.arms.preparation.extractions,
-        )
+        comparison = self.compare()
         write_comparison(comparison, self.folder)
         report.write_tables(comparison, self.folder)
         return comparison
+
+    def compare(self) -> Comparison:
+        """Judge what was measured, and write nothing."""
+        return self.found.compare(
+            run=self.folder.name,
+            spec=self.spec,
+            provenance=provenance.collect(self._command, self.input_files(), self._started),
+            arms={arm.value: spec for arm, spec in sorted(self.arms.specs.items())},
+            extraction=self.arms.preparation.extractions,
+        )
+
+    def _own_arms(self) -> tuple[ArmName, ...]:
+        """Return the arms that no other migration measures."""
+        return tuple(ArmName) if self._first is None else (ArmName.CANDIDATE,)
+
+    def _embed(self, dataset: Dataset, arm: ArmName) -> None:
+        self.arms.preparation.embed(dataset, arm, self.arms.embedder(arm))
 
     def _throughput(self, arm: ArmName) -> Throughput | None:
         """Time an arm by itself where pytest-benchmark does not."""
@@ -194,7 +242,8 @@ class Migration:
 
         return self.efficiency.throughput(arm, timer, timer_name="wall clock")
 
-    def _input_files(self) -> tuple[Path, ...]:
+    def input_files(self) -> tuple[Path, ...]:
+        """Return the migration file and every data file."""
         files = [self._spec_file]
         for dataset in self.spec.datasets:
             files += [dataset.proteins, dataset.labels]

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import math
-import tomllib
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
-
-from cattrs import Converter
-from cattrs.errors import ClassValidationError
+from typing import Self
 
 from embedders import Truncation
 from embedders.errors import InputError
-from harness.documents import exact_types, problems
+from harness.documents import read_toml
 
 SCHEMA = 1
 
@@ -52,6 +49,10 @@ class Arm:
     def __post_init__(self) -> None:
         _at_least("tokens_per_batch", self.tokens_per_batch, 1)
 
+    def with_overrides(self, *, weights: str | None = None, layers: int | None = None) -> Self:
+        """Return the same embedder with other weights or of another depth, where one is given."""
+        return replace(self, weights=weights or self.weights, layers=layers or self.layers)
+
 
 @dataclass(frozen=True, slots=True)
 class Dna:
@@ -82,10 +83,7 @@ class Dataset:
     required: bool = True
 
     def __post_init__(self) -> None:
-        if not self.name.replace("-", "").replace("_", "").isalnum():
-            raise InputError(
-                f"dataset name {self.name!r} may hold letters, digits, '-' and '_' only"
-            )
+        check_name("dataset", self.name)
         if self.nucleotides and self.dna_features:
             raise InputError(f"dataset {self.name!r}: give nucleotides or dna_features, not both")
 
@@ -183,13 +181,16 @@ class Gates:
 
     Margins are in absolute rate (0.05 is five points). ``speedup_at_least`` is candidate over
     baseline; ``device_memory_at_most`` is candidate over baseline peak. A limit left out is not a
-    gate; a gate listed here that cannot be measured keeps the verdict from passing.
+    gate; a gate listed here that cannot be measured keeps the verdict from passing. ``alpha`` is
+    the one-sided level of every interval that decides: how often a candidate may pass that must
+    not.
     """
 
     sensitivity_margin: float
     specificity_margin: float
     speedup_at_least: float | None = None
     device_memory_at_most: float | None = None
+    alpha: float = 0.025
 
     def __post_init__(self) -> None:
         for key in ("sensitivity_margin", "specificity_margin"):
@@ -200,6 +201,13 @@ class Gates:
             value = getattr(self, key)
             if value is not None and not 0 < value < math.inf:
                 raise InputError(f"{key} must be a number above 0, not {value}")
+        if not 0 < self.alpha < 0.5:
+            raise InputError(f"alpha must lie between 0 and one half, not {self.alpha}")
+
+    @property
+    def confidence(self) -> float:
+        """Return the two-sided confidence of an interval with ``alpha`` on either side."""
+        return 1 - 2 * self.alpha
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,11 +230,7 @@ class MigrationSpec:
     def __post_init__(self) -> None:
         if self.schema != SCHEMA:
             raise InputError(f"schema must be {SCHEMA}, not {self.schema}")
-        names = [dataset.name for dataset in self.datasets]
-        if not names or len(set(names)) != len(names):
-            raise InputError(f"datasets need distinct names and at least one, not {names}")
-        if self.throughput.dataset not in names:
-            raise InputError(f"throughput.dataset {self.throughput.dataset!r} is none of {names}")
+        check_datasets(self.datasets, self.throughput)
 
     def arm(self, name: ArmName) -> Arm:
         """Return one of the two arms."""
@@ -240,22 +244,12 @@ class MigrationSpec:
         self, *, weights: str | None = None, device: str | None = None, layers: int | None = None
     ) -> MigrationSpec:
         """Return the same migration with other weights, device or depth on both arms."""
-        spec = self
-        if weights is not None:
-            spec = replace(
-                spec,
-                baseline=replace(spec.baseline, weights=weights),
-                candidate=replace(spec.candidate, weights=weights),
-            )
-        if layers is not None:
-            spec = replace(
-                spec,
-                baseline=replace(spec.baseline, layers=layers),
-                candidate=replace(spec.candidate, layers=layers),
-            )
-        if device is not None:
-            spec = replace(spec, embedding=replace(spec.embedding, device=device))
-        return spec
+        return replace(
+            self,
+            baseline=self.baseline.with_overrides(weights=weights, layers=layers),
+            candidate=self.candidate.with_overrides(weights=weights, layers=layers),
+            embedding=replace(self.embedding, device=device or self.embedding.device),
+        )
 
 
 def read_spec(path: Path) -> MigrationSpec:
@@ -267,40 +261,49 @@ def read_spec(path: Path) -> MigrationSpec:
         If the file cannot be read, holds an unknown key (the nearest valid one is named), a value
         of a wrong type, or a value out of range; or if a data file it names is missing.
     """
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SpecError(f"{path}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise SpecError(f"{path}: not UTF-8 at byte {error.start}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise SpecError(f"{path}: not valid TOML: {error}") from error
-    converter = _converter(path.parent)
-    try:
-        spec = converter.structure(document, MigrationSpec)
-    except ClassValidationError as error:
-        raise SpecError(f"{path}: {'; '.join(problems(error))}") from error
-    for dataset in spec.datasets:
+    spec = read_toml(path, MigrationSpec, error=SpecError)
+    check_files(path, spec.datasets)
+    return spec
+
+
+def check_files(path: Path, datasets: tuple[Dataset, ...]) -> None:
+    """Refuse, by a SpecError, a file whose data are not there."""
+    for dataset in datasets:
         for file in (dataset.proteins, dataset.labels, dataset.nucleotides, dataset.dna_features):
             if file is not None and not file.exists():
                 raise SpecError(f"{path}: datasets.{dataset.name}: no such file: {file}")
-    return spec
+
+
+def check_name(kind: str, name: str) -> None:
+    """Refuse a name that could not be part of a path.
+
+    Raises
+    ------
+    InputError
+        If it holds anything but letters, digits, '-' and '_'.
+    """
+    if not name.replace("-", "").replace("_", "").isalnum():
+        raise InputError(f"{kind} name {name!r} may hold letters, digits, '-' and '_' only")
+
+
+def check_datasets(datasets: tuple[Dataset, ...], throughput: ThroughputPlan) -> None:
+    """Refuse data sets that are none or share a name, and a throughput that is of no data set.
+
+    Raises
+    ------
+    InputError
+        With the names that there are.
+    """
+    names = [dataset.name for dataset in datasets]
+    if not names or len(set(names)) != len(names):
+        raise InputError(f"datasets need distinct names and at least one, not {names}")
+    if throughput.dataset not in names:
+        raise InputError(f"throughput.dataset {throughput.dataset!r} is none of {names}")
 
 
 def _at_least(key: str, value: int, least: int) -> None:
     if value < least:
         raise InputError(f"{key} must be at least {least}, not {value}")
-
-
-def _converter(folder: Path) -> Converter:
-    """Structure strictly: TOML already has types, so nothing is coerced but int to float."""
-    converter = Converter(forbid_extra_keys=True)
-
-    exact_types(converter)
-    converter.register_structure_hook(
-        Path, lambda value, _: folder / converter.structure(value, str)
-    )
-    return converter
 
 
 __all__ = [
@@ -316,5 +319,8 @@ __all__ = [
     "SpecError",
     "Splits",
     "ThroughputPlan",
+    "check_datasets",
+    "check_files",
+    "check_name",
     "read_spec",
 ]

@@ -7,8 +7,14 @@ from harness.judge.homology import Homologues, ToolMissing, find_homologues
 from harness.judge.leaks import Twins, leak_checks
 from harness.judge.metrics import score
 from harness.judge.modalities import modalities, of_first_seeds
+from harness.judge.multiplicity import (
+    Multiplicity,
+    adjusted_p_values,
+    gate_p_values,
+    shares_of_alpha,
+)
 from harness.judge.noninferiority import noninferiority
-from harness.judge.pairing import paired_endpoints
+from harness.judge.pairing import endpoint_p_values, paired_endpoints
 from harness.judge.predictions import (
     CLASSES,
     Examples,
@@ -26,6 +32,7 @@ __all__ = [
     "Examples",
     "Fold",
     "Homologues",
+    "Multiplicity",
     "Predictions",
     "Rows",
     "SplitError",
@@ -33,12 +40,15 @@ __all__ = [
     "ToolMissing",
     "Trainer",
     "Twins",
+    "adjusted_p_values",
     "all_gates",
     "cross_validate",
     "decide",
     "details",
     "endpoint_gates",
+    "endpoint_p_values",
     "find_homologues",
+    "gate_p_values",
     "gates_of",
     "grouped_folds",
     "joined",
@@ -53,6 +63,7 @@ __all__ = [
     "regression_gates",
     "row_folds",
     "score",
+    "shares_of_alpha",
     "stored_predictions",
     "strata",
     "summarise",

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 from harness.costs import Speedup
 from harness.evidence import Classification, Decision, Endpoint, NonInferiority
+from harness.judge.noninferiority import fewest_clusters
 from harness.results import (
+    AGREEMENT,
     BOTH_ARMS,
     Comparison,
     Gate,
@@ -23,17 +26,22 @@ from harness.spec import ArmName, Gates, MigrationSpec
 ENDPOINTS = (("sensitivity", "recall"), ("specificity", "specificity"))
 """The primary endpoints and the metric that holds each: recall of viral, recall of host."""
 
-FEWEST_CLUSTERS = 6
-"""An endpoint of fewer genomes is not decided. All K of them would have to lean one way, and under
-chance alone they do so with probability 2⁻ᴷ: above the one-sided 2.5% for K of 5 and fewer, so that
-no method that trusts in genomes alone could tell. Student's t would, by trusting in a bell shape
-that nobody can check on 5 values."""
+FEWEST_CLUSTERS = fewest_clusters(0.025)
+"""An endpoint of fewer genomes is not decided at the usual one-sided level."""
+
+SPEEDUP = "speed-up, paired"
+"""What the gate of the speed-up is called."""
 
 SEEDS_OF_A_DECISION = 10
 """Retrainings that a decision should rest on (Bouthillier et al. 2021); fewer are said so."""
 
 
-def all_gates(
+def endpoint_name(dataset: str, endpoint: str, level: str) -> str:
+    """Return what the gate of an endpoint is called."""
+    return f"{dataset}: {endpoint} per {level}"
+
+
+def all_gates(  # noqa: PLR0913 - one argument for each kind of record
     spec: MigrationSpec,
     *,
     widths: Sequence[WidthRow],
@@ -43,13 +51,15 @@ def all_gates(
     classification: Sequence[Classification],
     endpoints: Sequence[Endpoint],
     unclassified: Mapping[str, str],
+    inapplicable: Mapping[str, str] = MappingProxyType({}),
 ) -> list[Gate]:
     """Put every question that the migration file asks to what was measured.
 
     A data set that was not classified still has its gates: not measured, or inconclusive where
-    ``unclassified`` gives the reason why it could not be cut into folds.
+    ``unclassified`` gives the reason why it could not be cut into folds. A part of the parity that
+    ``inapplicable`` gives a reason for is not measured either.
     """
-    gates = [*width_gates(widths), *parity_gates(parity)]
+    gates = [*width_gates(widths), *parity_gates(parity, inapplicable)]
     for dataset in spec.datasets:
         seen = dict.fromkeys(r.level for r in classification if r.dataset == dataset.name)
         levels = list(seen) or ["chunk"]
@@ -80,6 +90,7 @@ def gates_of(run: Comparison) -> list[Gate]:
         classification=run.classification,
         endpoints=run.endpoints,
         unclassified=run.unclassified,
+        inapplicable=run.inapplicable,
     )
 
 
@@ -103,7 +114,7 @@ def endpoint_gates(
         arms = [find(results, dataset=dataset, level=level, arm=arm) for arm in ArmName]
         for endpoint, metric in ENDPOINTS:
             margin = getattr(gates, f"{endpoint}_margin")
-            name = f"{dataset}: {endpoint} per {level}"
+            name = endpoint_name(dataset, endpoint, level)
             before, after = (None if arm is None else arm.mean[metric] for arm in arms)
             record = find(endpoints, dataset=dataset, level=level, endpoint=endpoint)
             if before is None or after is None or record is None:
@@ -119,7 +130,7 @@ def _endpoint_gate(name: str, before: float, after: float, record: Endpoint, mar
     found = f"{before:.3f} → {after:.3f}, {difference:+.3f}"
     if paired.lower is not None and paired.upper is not None:
         found += f" [{paired.lower:+.3f}, {paired.upper:+.3f}]"
-    few = paired.clusters < FEWEST_CLUSTERS
+    few = paired.clusters < fewest_clusters(paired.alpha)
     return Gate(
         name=name,
         limit=-margin,
@@ -134,8 +145,9 @@ def _endpoint_gate(name: str, before: float, after: float, record: Endpoint, mar
 def _endpoint_reason(paired: NonInferiority) -> str:
     """Say in words what the interval means, and what would help where it decides nothing."""
     lost = f"{paired.margin:.3f}"
-    if paired.clusters < FEWEST_CLUSTERS:
-        return f"{paired.clusters} group(s) of this class, at least {FEWEST_CLUSTERS} are needed"
+    fewest = fewest_clusters(paired.alpha)
+    if paired.clusters < fewest:
+        return f"{paired.clusters} group(s) of this class, at least {fewest} are needed"
     if paired.seeds < 2:
         return "one retraining seed has no spread: give at least 2, better 10"
     few = ""
@@ -158,7 +170,7 @@ def undecided_gates(
     """Leave every endpoint of a data set open that has too few genomes to be cut into folds."""
     return [
         Gate(
-            name=f"{dataset}: {endpoint} per {level}",
+            name=endpoint_name(dataset, endpoint, level),
             limit=-getattr(gates, f"{endpoint}_margin"),
             value=None,
             lower=None,
@@ -173,7 +185,7 @@ def undecided_gates(
 
 def speedup_gate(speedup: Speedup | None, limit: float) -> Gate:
     """Ask whether the whole interval of the paired speed-up clears the limit."""
-    name = "speed-up, paired"
+    name = SPEEDUP
     if speedup is None:
         return _not_measured(name, limit)
     if speedup.lower >= limit:
@@ -244,26 +256,28 @@ def width_gates(rows: Sequence[WidthRow]) -> list[Gate]:
     return lines
 
 
-def parity_gates(checks: Sequence[ParityCheck]) -> list[Gate]:
-    """Turn each parity check into a gate; an arm, or the pair, without any is not measured."""
+def parity_gates(
+    checks: Sequence[ParityCheck], inapplicable: Mapping[str, str] = MappingProxyType({})
+) -> list[Gate]:
+    """Turn each parity check into a gate; an arm, or the pair, without any is not measured.
+
+    Nor is an arm's agreement with another runtime where ``inapplicable`` says why there is none.
+    """
     lines = []
     for arm in (*ArmName, BOTH_ARMS):
         own = [check for check in checks if check.arm == arm]
         if not own:
             lines.append(_not_measured(f"{arm}: parity", None))
+        unheld = f"{arm}: {AGREEMENT}"
+        if unheld in inapplicable:
+            why = f"not measured: {inapplicable[unheld]}"
+            lines.append(replace(_not_measured(unheld, None), reason=why))
         for check in own:
             sign = "at least" if check.at_least else "at most"
-            lines.append(
-                Gate(
-                    name=f"{arm}: {check.check}",
-                    limit=check.limit,
-                    value=check.value,
-                    lower=None,
-                    upper=None,
-                    decision=Decision.PASS if check.passed else Decision.FAIL,
-                    reason=f"{check.sentence} {check.value:.6g}, {sign} {check.limit:g}",
-                )
-            )
+            reason = f"{check.sentence} {check.value:.6g}, {sign} {check.limit:g}"
+            decision = Decision.PASS if check.passed else Decision.FAIL
+            name = f"{arm}: {check.check}"
+            lines.append(Gate(name, check.limit, check.value, None, None, decision, reason))
     return lines
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -15,6 +16,9 @@ from harness.judge.spread import Counts, Figures, Spread, spread_of, tango_error
 
 MOST_CLUSTERS = 1_000_000
 """A need for more clusters than this is no advice, and is given as None."""
+
+_ANY_LEVEL = 0.025
+"""Stands where a level is needed that has no say."""
 
 
 def noninferiority(
@@ -104,11 +108,67 @@ def noninferiority(
     )
     if len(labels) < 2:
         return known
+    return _with_interval(known, difference, _spread(gains, member, margin, alpha))
+
+
+def p_value(
+    baseline_correct: NDArray[np.bool_],
+    candidate_correct: NDArray[np.bool_],
+    clusters: Sequence[str] | NDArray[Any],
+    *,
+    margin: float = 0.01,
+) -> float:
+    """Return the p-value of :func:`noninferiority`: it passes at any ``alpha`` above it.
+
+    Parameters and errors are those of :func:`noninferiority`. 1 where it passes at no level:
+    without rows, with fewer than 2 clusters, or with one seed.
+
+    Examples
+    --------
+    >>> right = np.ones((2, 1000), dtype=np.bool_)
+    >>> clusters = np.arange(1000) // 50
+    >>> level = p_value(right, right, clusters)
+    >>> [
+    ...     str(noninferiority(right, right, clusters, alpha=alpha).decision)
+    ...     for alpha in (1.01 * level, 0.99 * level)
+    ... ]
+    ['PASS', 'INCONCLUSIVE']
+    """
+    names = _checked(baseline_correct, candidate_correct, clusters, margin, alpha=_ANY_LEVEL)
+    labels, member = np.unique(names, return_inverse=True)
+    seeds, rows = baseline_correct.shape
+    if not rows or seeds < 2 or len(labels) < 2:
+        return 1.0
+    gains = candidate_correct.astype(np.int64) - baseline_correct
+    difference = int(gains.sum()) / (seeds * rows)
+    spread = _spread(gains, member, margin, alpha=_ANY_LEVEL)
+    return float(spread.level_below(np.array([difference + margin]))[0])
+
+
+def fewest_clusters(alpha: float) -> int:
+    """Return how many genomes an endpoint needs to be decided at a one-sided level.
+
+    All K of them would have to lean one way, and under chance alone they do so with probability
+    2⁻ᴷ: where that is not below the level, no method that trusts in genomes alone could tell.
+    Student's t would, by trusting in a bell shape that nobody can check on so few values.
+
+    Examples
+    --------
+    >>> fewest_clusters(0.025), fewest_clusters(0.025 / 4)
+    (6, 8)
+    """
+    return math.floor(-math.log2(alpha)) + 1
+
+
+def _spread(
+    gains: NDArray[np.int64], member: NDArray[np.intp], margin: float, alpha: float
+) -> Spread:
+    """Count gains ``(seeds, n)`` by cluster and seed, and measure their spread."""
     sizes = np.bincount(member)
-    totals = np.zeros((len(labels), seeds), dtype=np.int64)
+    totals = np.zeros((len(sizes), len(gains)), dtype=np.int64)
     np.add.at(totals, member, gains.T)
-    spread = spread_of(totals, lost, won, sizes, margin=margin, alpha=alpha)
-    return _with_interval(known, difference, spread)
+    lost, won = (gains < 0).sum(axis=1), (gains > 0).sum(axis=1)
+    return spread_of(totals, lost, won, sizes, margin=margin, alpha=alpha)
 
 
 def _with_interval(known: NonInferiority, difference: float, spread: Spread) -> NonInferiority:

@@ -11,7 +11,7 @@ from embedders.errors import InputError
 from harness.evidence import Endpoint
 from harness.judge.evaluation import Level, levels
 from harness.judge.metrics import DEFAULT_THRESHOLD
-from harness.judge.noninferiority import noninferiority
+from harness.judge.noninferiority import noninferiority, p_value
 from harness.judge.predictions import Examples, Predictions
 from harness.spec import Gates
 
@@ -39,7 +39,7 @@ def paired_endpoints(
     dataset
         Whose they are, for the record and for errors.
     gates
-        The margin of each endpoint.
+        The margin of each endpoint, and the level of the interval.
     threshold
         Called viral at this probability and above.
 
@@ -56,16 +56,46 @@ def paired_endpoints(
     )
 
 
+def endpoint_p_values(
+    baseline: Predictions, candidate: Predictions, *, dataset: str, gates: Gates
+) -> dict[tuple[str, str], float]:
+    """Return the p-value of each of :func:`paired_endpoints`, by level and endpoint.
+
+    Parameters and errors are those of :func:`paired_endpoints`. An endpoint passes at any one-sided
+    level above it. It is never below 2⁻ᴷ with K groups of the class: see
+    :func:`harness.judge.noninferiority.fewest_clusters`.
+    """
+    other = aligned(baseline, candidate, dataset)
+    found: dict[tuple[str, str], float] = {}
+    for before, after in zip(levels(baseline), levels(other), strict=True):
+        for endpoint in CLASS_OF:
+            groups = _groups(before, endpoint)
+            level = p_value(
+                called_right(before, endpoint),
+                called_right(after, endpoint),
+                groups,
+                margin=getattr(gates, f"{endpoint}_margin"),
+            )
+            found[before.name, endpoint] = max(level, 2.0 ** -len(set(groups)))
+    return found
+
+
 def _endpoint(
     before: Level, after: Level, dataset: str, endpoint: str, gates: Gates, threshold: float
 ) -> Endpoint:
     paired = noninferiority(
         called_right(before, endpoint, threshold),
         called_right(after, endpoint, threshold),
-        [before.groups[row] for row in np.flatnonzero(before.labels == CLASS_OF[endpoint])],
+        _groups(before, endpoint),
         margin=getattr(gates, f"{endpoint}_margin"),
+        alpha=gates.alpha,
     )
     return Endpoint(dataset, before.name, endpoint, paired)
+
+
+def _groups(level: Level, endpoint: str) -> list[str]:
+    """Return the group of each row of an endpoint's class."""
+    return [level.groups[row] for row in np.flatnonzero(level.labels == CLASS_OF[endpoint])]
 
 
 def called_right(

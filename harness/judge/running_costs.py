@@ -87,9 +87,9 @@ def environment_differences(current: Comparison, earlier: Comparison) -> Iterato
 
 
 def ratio_of_rates(
-    before: Sequence[float], after: Sequence[float]
+    before: Sequence[float], after: Sequence[float], *, confidence: float = CONFIDENCE
 ) -> tuple[float, float | None, float | None]:
-    """Return the geometric mean of ``after`` over that of ``before``, and its 95% interval.
+    """Return the geometric mean of ``after`` over that of ``before``, and its interval.
 
     Welch's t on the logarithms, unpaired: the variances need not be equal. Equal rates, all of
     them, are one measurement that is compared with itself: the interval is the point 1. With fewer
@@ -118,7 +118,7 @@ def ratio_of_rates(
         from scipy import stats  # noqa: PLC0415 - slow to import, needed once a check
 
         below = sum(error**2 / (len(each) - 1) for error, each in zip(errors, logs, strict=True))
-        quantile = float(stats.t.ppf((1 + CONFIDENCE) / 2, whole**2 / below))
+        quantile = float(stats.t.ppf((1 + confidence) / 2, whole**2 / below))
         reach = quantile * math.sqrt(whole)
     return math.exp(centre), math.exp(centre - reach), math.exp(centre + reach)
 

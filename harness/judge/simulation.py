@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from embedders.errors import InputError
-from harness.judge.spread import Counts, Figures, spread_of
+from harness.judge.spread import Counts, Figures, Spread, spread_of
 
 SETTLED = 0.2
 """Share of a genome's rows on which every retraining agrees, where retrainings differ at all."""
@@ -111,6 +111,22 @@ def intervals(draws: Draws, *, margin: float, alpha: float = 0.025) -> Intervals
 
     At least 2 seeds, as for a decision.
     """
+    difference, spread = _measured(draws, margin, alpha)
+    here = np.array(len(draws.sizes))
+    return Intervals(difference - spread.reach_below(here), difference + spread.reach_above(here))
+
+
+def p_values(draws: Draws, *, margin: float) -> Figures:
+    """Return :func:`harness.judge.noninferiority.p_value` for every repeat, ``(repeats,)``.
+
+    At least 2 seeds, as for a decision.
+    """
+    difference, spread = _measured(draws, margin, alpha=0.025)  # which has no say in it
+    return spread.level_below(difference + margin)
+
+
+def _measured(draws: Draws, margin: float, alpha: float) -> tuple[Figures, Spread]:
+    """Return the difference of every repeat and the parts of its error."""
     gains = draws.won - draws.lost
     spread = spread_of(
         gains,
@@ -120,9 +136,7 @@ def intervals(draws: Draws, *, margin: float, alpha: float = 0.025) -> Intervals
         margin=margin,
         alpha=alpha,
     )
-    difference = gains.mean(axis=2).sum(axis=1) / draws.sizes.sum()
-    here = np.array(len(draws.sizes))
-    return Intervals(difference - spread.reach_below(here), difference + spread.reach_above(here))
+    return gains.mean(axis=2).sum(axis=1) / draws.sizes.sum(), spread
 
 
 def without_clusters(draws: Draws, *, alpha: float = 0.025) -> Intervals:

@@ -60,6 +60,19 @@ class Spread:
         """Return how far the interval goes up."""
         return self._reach(counts, -self.skewness)
 
+    def level_below(self, gap: Figures) -> Figures:
+        """Return the smallest one-sided level whose interval reaches down by no more than ``gap``.
+
+        With the clusters that there are. The p-value of the test that the interval is: the bottom
+        of the interval lies above ``difference - gap`` at any level above it, and at none below.
+        """
+        from scipy import stats  # noqa: PLC0415 - as above
+
+        here = np.array([self.clusters])
+        steps = np.asarray(gap / self.error(here))
+        farthest = np.minimum(steps, skewed(steps, self.skewness, self._effective(here)))
+        return np.asarray(stats.t.sf(farthest, self.freedom(here)))
+
     def _reach(self, counts: Counts, skewness: Figures) -> Figures:
         from scipy import stats  # noqa: PLC0415 - slow to import, needed at the end of a run
 
@@ -179,3 +192,13 @@ def unskewed(quantiles: Figures, skewness: Figures, clusters: Figures) -> Figure
     )
     bent = np.divide(root, slope, out=np.array(quantiles + 0 * slope), where=slope < 0)
     return np.asarray(np.maximum(bent, quantiles))
+
+
+def skewed(steps: Figures, skewness: Figures, clusters: Figures) -> Figures:
+    """Return the quantile that :func:`unskewed` turns into ``steps`` standard errors.
+
+    Hall's h itself, where there is a tail; elsewhere ``steps``.
+    """
+    slope = skewness / (3 * np.sqrt(clusters))
+    hall = steps + slope * steps**2 + slope**2 * steps**3 / 3 + slope / 2
+    return np.asarray(np.where(slope < 0, hall, steps))

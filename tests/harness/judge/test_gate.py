@@ -171,6 +171,14 @@ def test_too_few_genomes_of_a_class_leave_its_endpoint_open(difference: float) -
     assert f"at least {enough}" in lines[0].reason
 
 
+@pytest.mark.parametrize(("clusters", "decision"), [(7, "INCONCLUSIVE"), (8, "PASS")])
+def test_a_stricter_level_takes_more_genomes(clusters: int, decision: str) -> None:
+    """At 0.025 / 4: 1 / 2⁷ is above it, 1 / 2⁸ is not."""
+    both = (paired(name, 0.0, clusters=clusters) for name in ("sensitivity", "specificity"))
+    endpoints = [replace(each, paired=replace(each.paired, alpha=0.025 / 4)) for each in both]
+    assert {line.decision.value for line in judged(BOTH, endpoints)} == {decision}
+
+
 def test_one_genome_has_no_interval_and_leaves_the_endpoint_open() -> None:
     endpoints = [
         paired(name, 0.0, clusters=1, reach=None) for name in ("sensitivity", "specificity")

@@ -17,7 +17,7 @@ from scipy import optimize, stats
 
 from embedders.errors import InputError
 from harness.evidence import Decision, NonInferiority
-from harness.judge.noninferiority import noninferiority
+from harness.judge.noninferiority import fewest_clusters, noninferiority, p_value
 from harness.judge.spread import tango_error
 
 Rows = NDArray[np.bool_]
@@ -445,6 +445,57 @@ def test_what_cannot_be_compared_is_refused(
 ) -> None:
     with pytest.raises(InputError, match=words):
         noninferiority(agreeing(2, 3), after, np.array(clusters), **levels)
+
+
+# The level at which it passes
+
+
+levels = st.floats(1e-6, 0.49)
+
+
+@unhurried
+@given(
+    table=arms(least_rows=1, least_seeds=2),
+    margin=margins,
+    times=st.one_of(st.sampled_from([0.999, 1.001]), st.floats(0.001, 1000)),
+)
+def test_it_passes_at_every_level_above_its_p_value_and_at_none_below(
+    table: Arms, margin: float, times: float
+) -> None:
+    p = p_value(*table, margin=margin)
+    alpha = times * p
+    assume(1e-12 < alpha < 0.5 and not math.isclose(p, alpha, rel_tol=1e-6))
+    found = noninferiority(*table, margin=margin, alpha=alpha)
+    assert (found.decision is Decision.PASS) == (p < alpha)
+
+
+@unhurried
+@given(table=arms(least_rows=2, least_clusters=2), margin=margins, pair=st.tuples(levels, levels))
+def test_a_stricter_level_never_has_the_shorter_interval(
+    table: Arms, margin: float, pair: tuple[float, float]
+) -> None:
+    strict, mild = (
+        interval(noninferiority(*table, margin=margin, alpha=alpha)) for alpha in sorted(pair)
+    )
+    assert strict[0] <= mild[0]
+    assert strict[1] >= mild[1]
+
+
+def test_one_seed_or_one_cluster_passes_at_no_level() -> None:
+    right = np.ones((1, 40), dtype=np.bool_)
+    assert p_value(right, right, np.arange(40) // 4, margin=0.4) == 1
+    both = np.ones((2, 40), dtype=np.bool_)
+    assert p_value(both, both, np.zeros(40), margin=0.4) == 1
+    assert p_value(both[:, :0], both[:, :0], np.zeros(0), margin=0.4) == 1
+
+
+@given(levels)
+def test_all_of_the_fewest_clusters_lean_one_way_by_chance_less_often_than_the_level(
+    alpha: float,
+) -> None:
+    fewest = fewest_clusters(alpha)
+    assert stats.binom.pmf(fewest, fewest, 0.5) < alpha
+    assert fewest == 1 or stats.binom.pmf(fewest - 1, fewest - 1, 0.5) >= alpha
 
 
 def test_the_example_in_the_documentation_holds() -> None:

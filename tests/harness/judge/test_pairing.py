@@ -10,7 +10,14 @@ import pytest
 
 from embedders.errors import InputError
 from harness.evidence import Decision
-from harness.judge import Examples, Predictions, noninferiority, paired_endpoints, summarise
+from harness.judge import (
+    Examples,
+    Predictions,
+    endpoint_p_values,
+    noninferiority,
+    paired_endpoints,
+    summarise,
+)
 from harness.results import find
 from harness.spec import Gates
 
@@ -130,6 +137,28 @@ def spoilt(examples: Examples) -> Predictions:
 def test_arms_that_did_not_judge_the_same_are_refused(candidate: Predictions, words: str) -> None:
     with pytest.raises(InputError, match=rf"^data: .*{words}"):
         paired_endpoints(BASELINE, candidate, dataset="data", gates=GATES)
+
+
+@pytest.mark.parametrize("endpoint", ["sensitivity", "specificity"])
+def test_an_endpoint_passes_above_its_p_value_and_not_below(endpoint: str) -> None:
+    wide = Gates(sensitivity_margin=0.2, specificity_margin=0.2)
+    found = endpoint_p_values(BASELINE, CANDIDATE, dataset="d", gates=wide)
+    for level in ("chunk", "contig"):
+        p = found[level, endpoint]
+        for times, passes in ((1.01, True), (0.99, False)):
+            gates = replace(wide, alpha=times * p)
+            endpoints = paired_endpoints(BASELINE, CANDIDATE, dataset="d", gates=gates)
+            record = find(endpoints, level=level, endpoint=endpoint)
+            assert record is not None
+            assert record.paired.alpha == gates.alpha
+            assert (record.paired.decision is Decision.PASS) == passes
+
+
+def test_no_p_value_is_below_the_chance_that_all_groups_lean_one_way() -> None:
+    """8 groups of each class: 2⁻⁸, however alike the arms are."""
+    gates = Gates(sensitivity_margin=0.9, specificity_margin=0.9)
+    found = endpoint_p_values(BASELINE, BASELINE, dataset="d", gates=gates)
+    assert set(found.values()) == {2.0**-8}
 
 
 def test_rows_that_only_the_candidate_has_are_listed() -> None:

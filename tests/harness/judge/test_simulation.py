@@ -9,12 +9,13 @@ import pytest
 from numpy.typing import NDArray
 
 from embedders.errors import InputError
-from harness.judge.noninferiority import noninferiority
+from harness.judge.noninferiority import noninferiority, p_value
 from harness.judge.simulation import (
     Draws,
     Scenario,
     draw,
     intervals,
+    p_values,
     without_clusters,
     without_seeds,
 )
@@ -49,6 +50,15 @@ def test_many_are_judged_as_each_is_by_its_rows(scenario: Scenario) -> None:
         found = noninferiority(*as_rows(draws, repeat), margin=0.02)
         assert judged.lower[repeat] == pytest.approx(found.lower, abs=1e-12)
         assert judged.upper[repeat] == pytest.approx(found.upper, abs=1e-12)
+
+
+@pytest.mark.parametrize("scenario", [PLAIN, SWAYED, UNEVEN], ids=["plain", "swayed", "uneven"])
+def test_many_have_the_p_values_that_each_has_by_its_rows(scenario: Scenario) -> None:
+    draws = draw(scenario, 20, np.random.default_rng(3))
+    found = p_values(draws, margin=0.02)
+    for repeat in range(20):
+        wanted = p_value(*as_rows(draws, repeat), margin=0.02)
+        assert found[repeat] == pytest.approx(wanted, rel=1e-9)
 
 
 @pytest.mark.parametrize("scenario", [PLAIN, SWAYED], ids=["plain", "swayed"])
