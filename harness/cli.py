@@ -12,7 +12,7 @@ from embedders import InputError
 from harness.parser import USAGE_ERROR, build_parser
 from harness.report import printable
 
-RESUMED = ("embed", "merge")
+RESUMED = ("embed", "finetune", "finetune-judge", "merge")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -6,10 +6,12 @@ import argparse
 import json
 import shlex
 import sys
+from pathlib import Path
 
+from embedders import broken_plugins
 from embedders import list_embedders as embedder_rows
+from harness import choice, judge, report
 from harness import doctor as examination
-from harness import judge, report
 from harness.migration import Migration
 from harness.progress import announced, bars_wanted
 from harness.recomputation import missing_tables, verify
@@ -18,8 +20,10 @@ from harness.spec import ArmName
 
 
 def list_embedders(options: argparse.Namespace) -> int:
-    """Print the table of embedders."""
+    """Print the table of embedders; say on standard error which ones of others cannot be used."""
     rows = embedder_rows()
+    for broken in broken_plugins():
+        print(f"note: {report.printable(broken.reason)}", file=sys.stderr)
     if options.json:
         print(json.dumps(rows, indent=1))
         return 0
@@ -56,6 +60,8 @@ def migrate(options: argparse.Namespace) -> int:
 
 def report_run(options: argparse.Namespace) -> int:
     """Compute a stored run again from its predictions, and make its tables and report anew."""
+    if choice.is_choice(options.run_dir):
+        return _report_choice(options.run_dir)
     comparison = read_comparison(options.run_dir)
     verify(comparison, options.run_dir)
     missing = missing_tables(comparison, options.run_dir)
@@ -66,6 +72,24 @@ def report_run(options: argparse.Namespace) -> int:
         )
     report.write_tables(comparison, options.run_dir)
     print(report.terminal_summary(comparison, options.run_dir))
+    return 0
+
+
+def _report_choice(folder: Path) -> int:
+    """Compute a stored choice again, and make the pages of it and of its candidates anew."""
+    found = choice.read_choice(folder)
+    missing = choice.missing_tables(found, folder)
+    if missing:
+        print(
+            f"note: the choice was not computed again: {', '.join(missing)} not in {folder}",
+            file=sys.stderr,
+        )
+    else:
+        choice.verify(found, folder)
+    for each, comparison in choice.comparisons_of(found, folder).items():
+        report.write_tables(comparison, folder / choice.CANDIDATES / each)
+    choice.write_page(found, folder)
+    print(choice.screen(found, folder))
     return 0
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from cattrs import Converter
 from cattrs.errors import ClassValidationError, ForbiddenExtraKeysError, IterableValidationError
 
 from embedders.errors import InputError
+
+T = TypeVar("T")
 
 
 def read_json(path: Path, *, schema: str, error: type[InputError], remedy: str) -> dict[str, Any]:
@@ -34,6 +37,34 @@ def read_json(path: Path, *, schema: str, error: type[InputError], remedy: str) 
     if found != schema:
         raise error(f"{path}: schema is {found!r}, this version reads {schema!r}")
     return dict(document)
+
+
+def read_toml(path: Path, kind: type[T], *, error: type[InputError]) -> T:
+    """Read a TOML file as a record of one kind; relative paths in it start at its own folder.
+
+    Raises
+    ------
+    error
+        If the file cannot be read, holds an unknown key (the nearest valid one is named), a value
+        of a wrong type, or one that the record refuses; the message names the file and the key.
+    """
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as problem:
+        raise error(f"{path}: cannot be read: {problem.strerror}") from problem
+    except UnicodeDecodeError as problem:
+        raise error(f"{path}: not UTF-8 at byte {problem.start}") from problem
+    except tomllib.TOMLDecodeError as problem:
+        raise error(f"{path}: not valid TOML: {problem}") from problem
+    converter = Converter(forbid_extra_keys=True)
+    exact_types(converter)
+    converter.register_structure_hook(
+        Path, lambda value, _: path.parent / converter.structure(value, str)
+    )
+    try:
+        return converter.structure(document, kind)
+    except ClassValidationError as problem:
+        raise error(f"{path}: {'; '.join(problems(problem))}") from problem
 
 
 def exact_types(converter: Converter) -> None:

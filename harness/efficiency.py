@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from embedders import Truncation
+from embedders import Truncation, checkpoint, runtimes_of
 from harness import measure, speed
 from harness.arms import Arms
 from harness.costs import Attribution, Speedup
 from harness.findings import Findings
-from harness.results import Memory, ParityCheck, Throughput
+from harness.results import ROOFLINE, STEPS, Memory, ParityCheck, Throughput
 from harness.spec import ArmName
 
 Timer = Callable[[Callable[[int], object], int, int], list[float] | None]
@@ -68,20 +68,35 @@ class Efficiency:
             self._check_outputs(contenders, contest.numbers[-1])
             self._found.contest = contest
             self._found.rates = rates
-            self._found.roofline = speed.roofline(
-                contenders, self._arms.rounds()[-1], rates, ceilings
+            if rates:
+                self._found.roofline = speed.roofline(
+                    contenders, self._arms.rounds()[-1], rates, ceilings
+                )
+            for arm in set(contenders) - {each.arm for each in rates}:
+                name = contenders[arm].embedder.spec.name
+                self._found.inapplicable[f"{arm}: {ROOFLINE}"] = (
+                    f"how much {name} computes is not known"
+                )
+            self._found.speedup = measure.speedup_in(
+                contest, *ArmName, confidence=self._spec.gates.confidence
             )
-            self._found.speedup = measure.speedup_in(contest, *ArmName)
         return self._found.speedup
 
     def attribution(self) -> Attribution | None:
-        """Split the speed-up into size, dtype and runtime; None if the file asks for no rounds.
+        """Split the speed-up into size, dtype and runtime.
 
+        None if the file asks for no rounds, or an arm cannot be computed by the other's runtime.
         Every arm in between is loaded at once: up to six models.
         """
         plan = self._spec.throughput
         if self._found.attribution is None and plan.attribution_rounds:
             slow, fast = (speed.Cell.of(arm.value, self._arms.embedder(arm)) for arm in ArmName)
+            for one, other in ((slow, fast), (fast, slow)):
+                if other.runtime not in runtimes_of(checkpoint(one.name)):
+                    self._found.inapplicable[STEPS] = (
+                        f"{one.name} has no runtime {other.runtime!r}, that of {other.name}"
+                    )
+                    return None
             rounds = self._arms.rounds()
             step = max(1, len(rounds[0]) // ATTRIBUTED_SEQUENCES)
             self._found.attribution = speed.attribute(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from embedders import EmbedderSpec
 from harness import judge
@@ -21,12 +22,15 @@ from harness.results import (
 )
 from harness.spec import ArmName, MigrationSpec
 
+T = TypeVar("T")
+
 
 @dataclass(slots=True)
 class Findings:
     """Results by arm or data set (widths also by architecture), as far as they were measured.
 
-    ``unclassified``: the reason why a data set could not be cut into folds.
+    ``unclassified``: the reason why a data set could not be cut into folds; ``inapplicable``: why
+    something cannot be measured of these embedders, by what it is.
     """
 
     widths: dict[tuple[str, int], WidthRow] = field(default_factory=dict)
@@ -47,6 +51,28 @@ class Findings:
     details: dict[str, tuple[Detail, ...]] = field(default_factory=dict)
     modalities: dict[str, tuple[Modality, ...]] = field(default_factory=dict)
     unclassified: dict[str, str] = field(default_factory=dict)
+    inapplicable: dict[str, str] = field(default_factory=dict)
+
+    def adopt_baseline(self, other: Findings) -> None:
+        """Take over what another migration has found of the same baseline, and of its data."""
+        width = other.widths.get((ArmName.BASELINE.value, 0))
+        if width is not None:
+            self.widths[ArmName.BASELINE.value, 0] = width
+        for name, checks in other.parity.items():
+            if all(check.arm == ArmName.BASELINE for check in checks):
+                self.parity.setdefault(name, checks)
+        self.throughput |= _of_baseline(other.throughput)
+        self.memory |= _of_baseline(other.memory)
+        self.memory_splits |= _of_baseline(other.memory_splits)
+        for (dataset, arm), found in other.classification.items():
+            if arm is ArmName.BASELINE:
+                self.classification[dataset, arm] = found
+                self.groupings[dataset] = other.groupings[dataset]
+        self.unclassified |= other.unclassified
+        baseline = f"{ArmName.BASELINE}: "
+        self.inapplicable |= {
+            what: why for what, why in other.inapplicable.items() if what.startswith(baseline)
+        }
 
     def compare(
         self,
@@ -72,6 +98,7 @@ class Findings:
             classification=classification,
             endpoints=endpoints,
             unclassified=self.unclassified,
+            inapplicable=self.inapplicable,
         )
         return Comparison(
             schema=SCHEMA,
@@ -90,6 +117,7 @@ class Findings:
             verdict=judge.decide(gates),
             endpoints=endpoints,
             unclassified=dict(self.unclassified),
+            inapplicable=dict(self.inapplicable),
             groupings=tuple(self.groupings.values()),
             details=tuple(one for both in self.details.values() for one in both),
             modalities=tuple(one for each in self.modalities.values() for one in each),
@@ -99,3 +127,7 @@ class Findings:
             roofline=self.roofline,
             attribution=self.attribution,
         )
+
+
+def _of_baseline(found: Mapping[ArmName, T]) -> dict[ArmName, T]:
+    return {arm: each for arm, each in found.items() if arm is ArmName.BASELINE}

@@ -79,10 +79,12 @@ def audit(options: argparse.Namespace) -> int:
             f"chance, and there are {len(sequences)}"
         )
     folder = None if options.output is None else fresh_folder(options.output)
-    other = measure.other_runtime(embedder.spec.runtime)
+    other = measure.reference_runtime(options.embedder, embedder.spec.runtime)
     found = measure.examine(
         embedder,
-        partial(loader, options.embedder, runtime=other, dtype="float32"),
+        None
+        if other is None
+        else partial(loader, options.embedder, runtime=other, dtype="float32"),
         sequences,
         arm=options.embedder,
         tokens_per_batch=options.tokens_per_batch,
@@ -103,6 +105,7 @@ def audit(options: argparse.Namespace) -> int:
         "embedders": [asdict(each) for each in specs],
         "sequences": len(sequences),
         "checks": [_row(of, check) for of, check in asked],
+        "not_measured": [found.unasked] if found.unasked else [],
         "layers": [asdict(layer) for layer in found.layers],
         "provenance": asdict(
             provenance.collect(shlex.join(["harness", *sys.argv[1:]]), (options.fasta,), started)
@@ -111,6 +114,8 @@ def audit(options: argparse.Namespace) -> int:
     if folder is not None:
         _write(folder, document)
     print(to_json(document).rstrip() if options.json else _screen(asked))
+    if found.unasked:
+        print(f"note: not measured: {report.printable(found.unasked)}", file=sys.stderr)
     return 0 if passed else 1
 
 

@@ -8,12 +8,17 @@ from pathlib import Path
 from typing import NoReturn
 
 from harness import (
+    attention_commands,
+    choice_commands,
     classifier_commands,
     commands,
     embed_commands,
     parity_commands,
+    plan_commands,
     selftest_commands,
     speed_commands,
+    transfer_commands,
+    tuning_commands,
 )
 from harness.arguments import (
     add_embedder,
@@ -61,7 +66,12 @@ def build_parser() -> argparse.ArgumentParser:
     embed_commands.add(command)
     classifier_commands.add(command)
     parity_commands.add(command)
+    plan_commands.add(command)
+    transfer_commands.add(command)
+    attention_commands.add(command)
+    tuning_commands.add(command)
     _add_runs(command)
+    choice_commands.add(command)
     _add_speed(command)
     return parser
 

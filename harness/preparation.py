@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import islice
@@ -11,18 +10,12 @@ from pathlib import Path
 
 import torch
 
-from embedders import Embedder, InputError, load
-from embedders.alphabet import clean_protein
-from harness import features, judge
+from embedders import Embedder, load
+from harness import features, groups, judge
 from harness.evidence import Grouping
 from harness.files import make_folder
-from harness.provenance import sha256
 from harness.results import Extraction
-from harness.spec import Arm, ArmName, Dataset, GroupSource, MigrationSpec
-
-MOST_SEARCHED_FOR_THE_REPORT = 20_000
-"""Where homology does not decide the groups, more proteins are not searched: the time of a search
-grows with the square, and only the leak report would need it."""
+from harness.spec import Arm, ArmName, Dataset, MigrationSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +35,32 @@ class Preparation:
 
     The DNA half is embedded once and serves both arms, and so do the groups of the rows, which are
     written to ``splits`` beside that folder; nothing else is shared between them.
+
+    ``first``: the preparation of another migration from the same baseline on the same data, whose
+    baseline, DNA half and groups are taken instead of being made again. What the candidate of
+    either rejects is then left out of both.
     """
 
-    def __init__(self, spec: MigrationSpec, folder: Path) -> None:
-        self.extractions: list[Extraction] = []
+    def __init__(
+        self, spec: MigrationSpec, folder: Path, *, first: Preparation | None = None
+    ) -> None:
+        self._extractions: list[Extraction] = []
+        self._first = first
+        self._kin: list[Preparation] = [] if first is None else first._kin
+        self._kin.append(self)
         self._spec = spec
         self._folder = folder
         self._dna: dict[str, Path] = {}
         self._rows: dict[str, judge.Rows] = {}
         self._groupings: dict[str, Grouping] = {}
         self._ids: dict[str, tuple[str, ...]] = {}
+
+    @property
+    def extractions(self) -> tuple[Extraction, ...]:
+        """Return what was embedded so far, for whichever migration it was embedded first."""
+        shared = () if self._first is None else self._first.extractions
+        taken = (each for each in shared if each.part != ArmName.CANDIDATE)
+        return (*taken, *self._extractions)
 
     def loader(
         self, plan: Arm, *, runtime: str | None = None, dtype: str | None = None
@@ -78,6 +87,8 @@ class Preparation:
 
     def dna_width(self) -> int:
         """Return the width of the DNA half as seen in data; 0 where no data set has one."""
+        if self._first is not None:
+            return self._first.dna_width()
         for dataset in self._spec.datasets:
             if dataset.dna_features is not None:
                 return features.open_folder(dataset.dna_features).width
@@ -101,10 +112,10 @@ class Preparation:
             If ids of proteins, DNA and labels do not match, rejected records aside.
         """
         for each, embedder in embedders.items():
-            self._proteins(dataset, each, embedder)
-        others = [self._protein_folder(dataset, each) for each in embedders if each is not arm]
-        without = [reject for other in others for reject in features.read_rejects(other)]
+            self.embed(dataset, each, embedder)
         protein = self._protein_folder(dataset, arm)
+        others = [each for each in self._embedded(dataset, embedders) if each != protein]
+        without = [reject for other in others for reject in features.read_rejects(other)]
         merged = protein.with_name("merged")
         shard_size = self._spec.embedding.shard_size
         dna = self._dna_folder(dataset)
@@ -149,11 +160,16 @@ class Preparation:
             search tool is missing or fails, or a contig would be parted.
         """
         if dataset.name not in self._rows:
-            rows, homologues = self._group(dataset)
             file = self._folder.with_name("splits") / f"{dataset.name}.csv"
             make_folder(file.parent)
-            judge.write_rows(file, rows)
-            self._groupings[dataset.name] = self._describe(dataset, rows, homologues, file)
+            if self._first is None:
+                rows, homologues = groups.grouped(dataset, self._spec.splits)
+                judge.write_rows(file, rows)
+                grouping = groups.described(dataset, rows, homologues, file, self._spec)
+            else:
+                rows, grouping = self._first.rows(dataset), self._first.grouping(dataset)
+                judge.write_rows(file, rows)
+            self._groupings[dataset.name] = grouping
             self._rows[dataset.name] = rows
         return self._rows[dataset.name]
 
@@ -162,63 +178,29 @@ class Preparation:
         rows = self.rows(dataset)
         return judge.strata(rows, self._ids.get(dataset.name, rows.ids))
 
-    def _group(self, dataset: Dataset) -> tuple[judge.Rows, judge.Homologues | None]:
-        plan = self._spec.splits
-        proteins, rejected = _labelled_proteins(dataset)
-        ids = tuple(proteins)
-        labels = features.join_labels(ids, features.read_labels(dataset.labels), rejected=rejected)
-        decides = GroupSource.HOMOLOGY in plan.groups
-        homologues = None
-        if decides or len(ids) <= MOST_SEARCHED_FOR_THE_REPORT:
-            homologues = judge.find_homologues(list(proteins.values()), plan)
-        clusters = ("",) * len(ids) if homologues is None else homologues.clusters(ids)
-        contigs = tuple(map(features.contig_of, ids))
-        groups = labels.column(plan.column)
-        rows = judge.Rows(
-            ids=ids,
-            contigs=contigs,
-            labels=tuple(judge.CLASSES[label] for label in labels.labels.tolist()),
-            groups=groups,
-            clusters=clusters,
-            components=judge.joined(groups, contigs, clusters, plan.groups),
-            residues=tuple(map(len, proteins.values())),
-            frames=tuple(map(_frame_of, ids)),
-        )
-        return rows, homologues
+    def _embedded(self, dataset: Dataset, arms: Iterable[ArmName]) -> list[Path]:
+        """Return the proteins of these arms, and of the candidates of migrations beside this one.
 
-    def _describe(
-        self,
-        dataset: Dataset,
-        rows: judge.Rows,
-        homologues: judge.Homologues | None,
-        file: Path,
-    ) -> Grouping:
-        plan, training = self._spec.splits, self._spec.classification
-        searched = homologues is not None
-        return Grouping(
-            dataset=dataset.name,
-            sources=tuple(source.value for source in plan.groups),
-            tool=homologues.tool if homologues else None,
-            tool_version=homologues.version if homologues else None,
-            identity=plan.identity if searched else None,
-            coverage=plan.coverage if searched else None,
-            rows=len(rows),
-            given_groups=len(set(rows.groups)),
-            clusters=len(set(rows.clusters)) if searched else None,
-            components=len(set(rows.components)),
-            largest_rows=max(Counter(rows.components).values()),
-            file=file.relative_to(self._folder.parent).as_posix(),
-            sha256=sha256(file),
-            leaks=judge.leak_checks(rows, homologues, folds=training.folds, seeds=training.seeds)
-            if homologues
-            else (),
-        )
+        Always in the same order: what is left out besides is a part of what a folder is made from.
+        """
+        folders = [self._protein_folder(dataset, ArmName.BASELINE)]
+        folders = folders if ArmName.BASELINE in arms else []
+        for each in self._kin:
+            theirs = each._protein_folder(dataset, ArmName.CANDIDATE)
+            if ArmName.CANDIDATE in arms if each is self else theirs.exists():
+                folders.append(theirs)
+        return folders
 
     def _protein_folder(self, dataset: Dataset, arm: ArmName) -> Path:
+        if self._first is not None and arm is ArmName.BASELINE:
+            return self._first._protein_folder(dataset, arm)
         return self._folder / arm / dataset.name / "protein"
 
-    def _proteins(self, dataset: Dataset, arm: ArmName, embedder: Embedder) -> None:
+    def embed(self, dataset: Dataset, arm: ArmName, embedder: Embedder) -> None:
         """Embed the proteins of a data set for one arm, once."""
+        if self._first is not None and arm is ArmName.BASELINE:
+            self._first.embed(dataset, arm, embedder)
+            return
         folder = self._protein_folder(dataset, arm)
         if not folder.exists():
             budget = self._spec.arm(arm).tokens_per_batch
@@ -227,6 +209,8 @@ class Preparation:
     def _dna_folder(self, dataset: Dataset) -> Path | None:
         if dataset.nucleotides is None:
             return dataset.dna_features
+        if self._first is not None:
+            return self._first._dna_folder(dataset)
         if dataset.name not in self._dna:
             folder = self._folder / "dna" / dataset.name
             plan = self._spec.dna
@@ -268,7 +252,7 @@ class Preparation:
             tokens_per_batch=tokens_per_batch,
             shard_size=self._spec.embedding.shard_size,
         )
-        self.extractions.append(
+        self._extractions.append(
             Extraction(
                 part=part,
                 dataset=dataset.name,
@@ -279,25 +263,3 @@ class Preparation:
                 seconds=summary.elapsed_s,
             )
         )
-
-
-def _labelled_proteins(dataset: Dataset) -> tuple[dict[str, str], set[str]]:
-    """Return the cleaned proteins of labelled records by id, and the ids that cleaning rejects."""
-    labelled = set(features.read_labels(dataset.labels).ids)
-    proteins: dict[str, str] = {}
-    rejected: set[str] = set()
-    for record in features.read_fasta(dataset.proteins):
-        cleaned = features.admit(record, clean_protein)
-        if isinstance(cleaned, features.Reject):
-            rejected.add(record.id)
-        elif record.id in labelled:
-            proteins[record.id] = cleaned.residues
-    return proteins, rejected
-
-
-def _frame_of(record_id: str) -> str:
-    """Return the reading frame that an id names, or nothing for an id that is no frame id."""
-    try:
-        return features.FrameId.parse(record_id).frame
-    except InputError:
-        return ""

@@ -32,6 +32,8 @@ LIBRARIES = (
     "pytest",
     "pytest-benchmark",
     "nvidia-ml-py",
+    "peft",
+    "ray",
 )
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 
 from embedders.errors import InputError
-from harness import judge, provenance
+from harness import judge, measure, provenance
 from harness.evidence import Classification
 from harness.results import Comparison
+from harness.spec import ArmName
 
 ROUNDING = 1e-9
 """Two figures that differ by no more, relatively or absolutely, are the same."""
@@ -47,6 +48,58 @@ def contradictions(comparison: Comparison, folder: Path) -> list[str]:
 def missing_tables(comparison: Comparison, folder: Path) -> list[str]:
     """Return the names of stored tables that are not in the folder."""
     return [name for name in _tables(comparison) if not (folder / name).is_file()]
+
+
+def p_values(comparison: Comparison, folder: Path) -> dict[str, float]:
+    """Return the p-value of each required gate; see :func:`harness.judge.gate_p_values`.
+
+    Parameters
+    ----------
+    comparison
+        What the run says.
+    folder
+        The run's, with its predictions.
+    """
+    endpoints = {
+        dataset: judge.endpoint_p_values(*pair, dataset=dataset, gates=comparison.spec.gates)
+        for dataset, pair in _pairs(comparison, folder)
+    }
+    return judge.gate_p_values(comparison, endpoints)
+
+
+def at_level(comparison: Comparison, folder: Path, alpha: float) -> Comparison:
+    """Return the same run judged at another one-sided level, from its stored predictions.
+
+    Endpoints, speed-up, gates and verdict are computed again; everything else stays.
+    """
+    gates = replace(comparison.spec.gates, alpha=alpha)
+    speedup = comparison.speedup
+    if speedup is not None:
+        pairs = list(zip(speedup.baseline_s, speedup.candidate_s, strict=True))
+        speedup = measure.summarise_pairs(pairs, confidence=gates.confidence)
+    changed = replace(
+        comparison,
+        spec=replace(comparison.spec, gates=gates),
+        speedup=speedup,
+        endpoints=tuple(
+            endpoint
+            for dataset, pair in _pairs(comparison, folder)
+            for endpoint in judge.paired_endpoints(*pair, dataset=dataset, gates=gates)
+        ),
+    )
+    judged = judge.gates_of(changed)
+    return replace(changed, gates=tuple(judged), verdict=judge.decide(judged))
+
+
+_Pair = tuple[judge.Predictions, judge.Predictions]
+
+
+def _pairs(comparison: Comparison, folder: Path) -> Iterator[tuple[str, _Pair]]:
+    """Yield each data set that was judged with the stored predictions of both arms."""
+    files = {(each.dataset, each.arm): each.predictions for each in comparison.classification}
+    for dataset in dict.fromkeys(each.dataset for each in comparison.endpoints):
+        before, after = (judge.read_predictions(folder / files[dataset, arm]) for arm in ArmName)
+        yield dataset, (before, after)
 
 
 def _tables(comparison: Comparison) -> dict[str, str]:

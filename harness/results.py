@@ -29,6 +29,11 @@ SCHEMA = "embedder-migration/comparison/2"
 COMPARISON_FILE = "comparison.json"
 BOTH_ARMS = "both arms"
 """Whose a parity check is that compares the arms with each other."""
+AGREEMENT = "agreement with another runtime"
+ROOFLINE = "roofline"
+STEPS = "steps of the speed-up"
+"""What cannot be measured of every embedder, as :attr:`Comparison.inapplicable` calls it: the last
+as it is, the others behind the arm that they are of."""
 
 T = TypeVar("T")
 
@@ -162,6 +167,7 @@ class Comparison:
     verdict: Verdict
     endpoints: tuple[Endpoint, ...] = ()
     unclassified: dict[str, str] = field(default_factory=dict)
+    inapplicable: dict[str, str] = field(default_factory=dict)
     groupings: tuple[Grouping, ...] = ()
     details: tuple[Detail, ...] = ()
     modalities: tuple[Modality, ...] = ()
@@ -198,19 +204,23 @@ def write_comparison(comparison: Comparison, folder: Path) -> Path:
 
 
 def read_comparison(folder: Path) -> Comparison:
-    """Read a run's ``comparison.json``.
+    """Read a run's ``comparison.json``; see :func:`read_record`."""
+    return read_record(folder / COMPARISON_FILE, Comparison, schema=SCHEMA)
+
+
+def read_record(path: Path, kind: type[T], *, schema: str) -> T:
+    """Read a file that holds one record as :func:`to_json` gave it.
 
     Raises
     ------
     ResultsError
         If there is none, it is not strict JSON, or it is of another schema.
     """
-    path = folder / COMPARISON_FILE
-    document = read_json(path, schema=SCHEMA, error=ResultsError, remedy="run it again")
+    document = read_json(path, schema=schema, error=ResultsError, remedy="run it again")
     try:
-        return _converter().structure(document, Comparison)
+        return _converter().structure(document, kind)
     except (BaseValidationError, InputError) as error:
-        raise ResultsError(f"{path}: does not follow {SCHEMA}: {error}") from error
+        raise ResultsError(f"{path}: does not follow {schema}: {error}") from error
 
 
 def _converter() -> Converter:

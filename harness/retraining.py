@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -11,11 +13,13 @@ from classifier import recipe_named
 from harness import judge, provenance
 from harness.arms import Arms
 from harness.evidence import Classification, Modality
-from harness.files import make_folder
+from harness.files import make_folder, write_atomically
 from harness.findings import Findings
 from harness.preparation import LabelledFeatures
 from harness.spec import ArmName, ClassificationPlan
 
+DNA_PART, PROTEIN_PART = "dna", "protein"
+"""In names of files."""
 DNA, PROTEIN, MERGED = "DNA only", "protein only", "merged"
 
 
@@ -50,6 +54,22 @@ class Retraining:
             self._pair(dataset)
         return self._found.classification.get(key, ())
 
+    def adopt_baseline(self, first: Retraining) -> None:
+        """Take over the baseline's predictions from another migration on the same rows.
+
+        The files are copied, so that each run can be computed again from its own folder.
+        """
+        for dataset in self._spec.datasets:
+            for file in (
+                self._file(dataset.name, ArmName.BASELINE),
+                self._part_file(dataset.name, DNA_PART),
+                self._part_file(dataset.name, f"{ArmName.BASELINE}-{PROTEIN_PART}"),
+            ):
+                theirs = first._folder / file.relative_to(self._folder)
+                if theirs.is_file():
+                    make_folder(file.parent)
+                    write_atomically(file, partial(shutil.copyfile, theirs))
+
     def recompute(self, dataset: str, arm: ArmName) -> tuple[Classification, ...]:
         """Compute every rate of an arm from its stored predictions alone."""
         path = self._file(dataset, arm)
@@ -76,9 +96,9 @@ class Retraining:
             dna = shared.blocks[0].shape[1] - width
             if not dna:
                 return ()
-            dna_only = self._part(dataset, "dna", shared, slice(0, dna), seeds)
+            dna_only = self._part(dataset, DNA_PART, shared, slice(0, dna), seeds)
             protein_only = [
-                self._part(dataset, f"{arm}-protein", table, slice(dna, None), seeds)
+                self._part(dataset, f"{arm}-{PROTEIN_PART}", table, slice(dna, None), seeds)
                 for arm, table in tables.items()
             ]
             merged = [
@@ -104,10 +124,14 @@ class Retraining:
         columns: slice,
         seeds: Sequence[int],
     ) -> judge.Predictions:
-        """Classify by some columns of the features; return the predictions as they were stored."""
-        blocks = [block[:, columns] for block in table.blocks]
-        path = self._folder / "predictions" / "modalities" / f"{dataset}-{name}.csv"
-        _store(path, self._cross_validate(table, blocks, seeds))
+        """Classify by some columns of the features, unless another migration has done so.
+
+        Returns the predictions as they were stored.
+        """
+        path = self._part_file(dataset, name)
+        if not path.exists():
+            blocks = [block[:, columns] for block in table.blocks]
+            _store(path, self._cross_validate(table, blocks, seeds))
         return judge.read_predictions(path)
 
     def _pair(self, dataset: str) -> None:
@@ -146,6 +170,9 @@ class Retraining:
     @property
     def _plan(self) -> ClassificationPlan:
         return self._spec.classification
+
+    def _part_file(self, dataset: str, name: str) -> Path:
+        return self._folder / "predictions" / "modalities" / f"{dataset}-{name}.csv"
 
     def _file(self, dataset: str, arm: ArmName) -> Path:
         return self._folder / "predictions" / f"{dataset}-{arm}.csv"

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
 
-from embedders import load
+from embedders import Family, InputError, checkpoint, load
 from harness import measure, provenance, report, selftest
 from harness.files import write_text_atomically
 from harness.results import to_json
@@ -21,6 +21,11 @@ _WIDTHS = (None, 34, 24, 60)
 
 def run(options: argparse.Namespace) -> int:
     """Print every trap; exit 1 if a fault went unnoticed or a control found a difference."""
+    if checkpoint(options.embedder).family is not Family.ESM2:
+        raise InputError(
+            f"{options.embedder} is no ESM-2 embedder, and the faults are planted in the tokens, "
+            "the window and the pooling of one; 'harness audit' asks what can be asked of any"
+        )
     loader = partial(load, options.embedder, weights=options.weights, device=options.device)
     embedder = loader(runtime=options.runtime, dtype=options.dtype)
     other = measure.other_runtime(embedder.spec.runtime)

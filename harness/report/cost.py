@@ -34,7 +34,7 @@ from harness.report.tables import (
     shown_change,
     slowest_and_fastest,
 )
-from harness.results import Comparison
+from harness.results import ROOFLINE, STEPS, Comparison
 from harness.spec import ArmName
 
 _PARTS = (
@@ -104,9 +104,14 @@ def memory_section(comparison: Comparison) -> Section:
 def roofline_section(comparison: Comparison) -> Section:
     """Return how far each arm is below what the device can do."""
     roofline = comparison.roofline
+    unplaced = tuple(
+        Missing(f"{what}: {why}.")
+        for what, why in comparison.inapplicable.items()
+        if what.endswith(ROOFLINE)
+    )
     if roofline is None:
-        why = Missing("the device's ceilings and the bytes that the arms move were not measured.")
-        return Section("roofline", "Roofline", (why,))
+        why = "the device's ceilings and the bytes that the arms move were not measured."
+        return Section("roofline", "Roofline", unplaced or (Missing(why),))
     told = "; ".join(
         f"{point.arm} in {point.dtype}: {point.flops_per_byte:.3g} FLOPs per byte, "
         f"{point.flops_per_s:.3g} FLOPs per second"
@@ -125,7 +130,7 @@ def roofline_section(comparison: Comparison) -> Section:
         ),
         words=2,
     )
-    return Section("roofline", "Roofline", (picture, table))
+    return Section("roofline", "Roofline", (picture, table, *unplaced))
 
 
 def attribution_section(comparison: Comparison) -> Section:
@@ -133,8 +138,10 @@ def attribution_section(comparison: Comparison) -> Section:
     found = comparison.attribution
     title = "What the speed-up is made of"
     if found is None:
-        why = "the crossed arms (one model in the other's runtime and dtype) were not timed."
-        return Section("attribution", title, (Missing(why),))
+        why = "the crossed arms (one model in the other's runtime and dtype) were not timed"
+        reason = comparison.inapplicable.get(STEPS)
+        told = f"{why}: {reason}." if reason else f"{why}."
+        return Section("attribution", title, (Missing(told),))
     total = times_within(found.total.ratio, found.total.lower, found.total.upper)
     told = "; ".join(
         f"{order}: "

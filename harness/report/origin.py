@@ -10,7 +10,7 @@ from harness.evidence import Grouping
 from harness.report.blocks import Block, Commands, Folded, Missing, Note, Section, Table
 from harness.report.headline import why_unjudged
 from harness.report.numerals import NOT_MEASURED, count, exact, per_cent
-from harness.results import Comparison, ParityCheck
+from harness.results import AGREEMENT, Comparison, ParityCheck
 
 
 def split_section(comparison: Comparison) -> Section:
@@ -93,7 +93,12 @@ def audit_section(comparison: Comparison) -> Section:
         ),
         long=True,
     )
-    return Section("audits", "Parity audits", (table,))
+    unheld = (
+        Missing(f"{what}: {why}.")
+        for what, why in comparison.inapplicable.items()
+        if what.endswith(AGREEMENT)
+    )
+    return Section("audits", "Parity audits", (table, *unheld))
 
 
 def provenance_section(comparison: Comparison) -> Section:

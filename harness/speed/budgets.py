@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from embedders import Embedder, EmbedderSpec, InputError, checkpoint
+from embedders import Embedder, EmbedderSpec, InputError, arithmetic_of
 from embedders.batching import batch_cost, plan_batches
 from harness import features, measure
 from harness.costs import Ceiling
@@ -79,10 +79,17 @@ def sweep(
     Raises
     ------
     InputError
-        If there is nothing to try, or not even the smallest budget fits.
+        If there is nothing to try, not even the smallest budget fits, or it is not known how much
+        the embedder computes.
     """
     if not budgets or not sequences:
         raise InputError("a sweep needs budgets and sequences")
+    arithmetic = arithmetic_of(embedder.spec.name, layers)
+    if arithmetic is None:
+        raise InputError(
+            f"how much {embedder.spec.name} computes is not known, so it cannot be set against the "
+            "ceiling; its package may say it by Plugin(block=…)"
+        )
     fitting, failed = _fitting(embedder, sequences, sorted(set(budgets)))
     spec = embedder.spec
     contest = measure.interleave(
@@ -95,7 +102,7 @@ def sweep(
     )
     ceiling = measure_ceiling(spec.device, spec.dtype)
     lengths = [min(len(each), spec.window_residues) for each in sequences]
-    flops = measure.useful_flops(checkpoint(spec.name).architecture(layers), lengths)
+    flops = measure.useful_flops(arithmetic, lengths)
     points = []
     for budget in fitting:
         planned = plan_batches(lengths, budget, pads=spec.pads)

@@ -8,7 +8,7 @@ from functools import partial
 
 import torch
 
-from embedders import Embedder, checkpoint
+from embedders import Embedder, arithmetic_of
 from embedders.batching import plan_batches
 from harness import measure
 from harness.costs import Ceiling, Contest, Rate, Roofline
@@ -54,6 +54,11 @@ def side_by_side(
         for every arm.
     ceilings
         By dtype; each rate is set against that of its own.
+
+    Returns
+    -------
+    tuple[Contest, tuple[Rate, ...]]
+        Arms of which it is not known how much they compute have no rate.
     """
     contest = measure.interleave(
         {name: partial(arm.embed, inputs) for name, arm in arms.items()},
@@ -62,11 +67,11 @@ def side_by_side(
         max_warmup_rounds=max_warmup_rounds,
     )
     rounds_counted = [inputs[number % len(inputs)] for number in contest.numbers]
-    rates = tuple(
+    rates = (
         _rate(name, arm, contest, rounds_counted, ceilings[arm.embedder.spec.dtype])
         for name, arm in arms.items()
     )
-    return contest, rates
+    return contest, tuple(each for each in rates if each is not None)
 
 
 def roofline(
@@ -82,7 +87,7 @@ def roofline(
     sequences
         A round like those that were timed; it decides how intense the work is.
     rates
-        Of :func:`side_by_side`, one for each arm.
+        Of :func:`side_by_side`; an arm without one is not placed.
     """
     residues = [len(each) for each in sequences]
     points = []
@@ -92,8 +97,9 @@ def roofline(
         cut = [min(count, spec.window_residues) for count in residues]
         plan = plan_batches(cut, arm.tokens_per_batch, pads=spec.pads)
         batches = [[cut[row] for row in batch] for batch in plan]
-        architecture = checkpoint(spec.name).architecture(arm.layers)
-        points.append(measure.roofline_point(each, architecture, batches, spec.dtype))
+        arithmetic = arithmetic_of(spec.name, arm.layers)
+        if arithmetic is not None:
+            points.append(measure.roofline_point(each, arithmetic, batches, spec.dtype))
     device = next(iter(arms.values())).embedder.spec.device
     return Roofline(tuple(ceilings.values()), measure.bandwidth_ceiling(device), tuple(points))
 
@@ -116,15 +122,17 @@ def _rate(
     contest: Contest,
     inputs: Sequence[Sequence[str]],
     ceiling: Ceiling,
-) -> Rate:
+) -> Rate | None:
     spec = arm.embedder.spec
-    architecture = checkpoint(spec.name).architecture(arm.layers)
+    arithmetic = arithmetic_of(spec.name, arm.layers)
+    if arithmetic is None:
+        return None
     residues = [[min(len(each), spec.window_residues) for each in taken] for taken in inputs]
     padded = None
     if spec.pads:
         plans = [plan_batches(each, arm.tokens_per_batch) for each in residues]
         padded = [
-            measure.padded_flops(architecture, [[each[row] for row in batch] for batch in plan])
+            measure.padded_flops(arithmetic, [[each[row] for row in batch] for batch in plan])
             for each, plan in zip(residues, plans, strict=True)
         ]
     return measure.rate(
@@ -132,7 +140,7 @@ def _rate(
         contest,
         [sum(each) for each in residues],
         [len(each) for each in residues],
-        [measure.useful_flops(architecture, each) for each in residues],
+        [measure.useful_flops(arithmetic, each) for each in residues],
         ceiling,
         padded,
     )

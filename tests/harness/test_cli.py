@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from tests.harness.example_run import comparison, judged
 COMMANDS = (
     *("list", "doctor", "selftest", "audit", "embed", "merge", "train", "predict"),
     *("sweep", "attribute", "migrate", "report", "check"),
+    *("attention", "choose", "finetune", "finetune-judge", "plan", "transfer"),
 )
 FASTA = ">a\nMKTAYIAKQR\n>b\nMKV\n"
 
@@ -38,7 +40,7 @@ def test_help_ends_with_an_example_that_parses(
         main([command, "--help"])
     assert stopped.value.code == 0
     shown = " ".join(capsys.readouterr().out.split())
-    example = shown.partition("example: harness ")[2].split()
+    example = shlex.split(shown.partition("example: harness ")[2])
     assert example[0] == command
     assert build_parser().parse_args(example).command == command
 

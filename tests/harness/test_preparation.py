@@ -216,7 +216,7 @@ def test_too_many_proteins_are_not_searched_for_the_report_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_inputs(tmp_path)
-    monkeypatch.setattr("harness.preparation.MOST_SEARCHED_FOR_THE_REPORT", 5)
+    monkeypatch.setattr("harness.groups.MOST_SEARCHED_FOR_THE_REPORT", 5)
     spec = migration(tmp_path)
     found = Preparation(spec, tmp_path / "features").grouping(spec.datasets[0])
     assert (found.tool, found.identity, found.clusters, found.leaks) == (None, None, None, ())
