@@ -11,6 +11,7 @@ from embedders.errors import InputError
 from harness.evidence import Classification, Detail, Metrics
 from harness.files import make_folder, write_text_atomically
 from harness.report.escapes import printable
+from harness.report.numerals import per_cent
 from harness.results import Comparison, Throughput, find, to_json
 from harness.spec import ArmName
 
@@ -205,7 +206,7 @@ def _speed(comparison: Comparison) -> Iterator[Figure]:
             bigger_is_better=True,
             lower=speedup.lower,
             upper=speedup.upper,
-            between=f"{speedup.confidence:.0%} interval",
+            between=f"{per_cent(speedup.confidence)} interval",
         )
 
 
@@ -264,7 +265,7 @@ def _classification(comparison: Comparison) -> Iterator[Figure]:
                 True,
                 paired.lower,
                 paired.upper,
-                between=f"{1 - 2 * paired.alpha:.0%} interval of pairs",
+                between=f"{per_cent(1 - 2 * paired.alpha)} interval of pairs",
                 ratios_mean_something=False,
             )
 
@@ -288,7 +289,7 @@ def _rate(
         estimate = secondary.baseline if item.arm == ArmName.BASELINE else secondary.candidate
         if estimate.lower is not None and estimate.upper is not None:
             lower, upper = estimate.lower, estimate.upper
-            between = f"{detail.confidence:.0%} interval"
+            between = f"{per_cent(detail.confidence)} interval"
     yield Figure(
         bench,
         measure,

@@ -79,8 +79,9 @@ def test_neighbours_come_in_one_pool_but_where_a_run_ends_which_differs_from_epo
         for number, pool in enumerate(drawn(count, pool_rows, seed)):
             pool_of[pool] = number
         apart += pool_of[1:] != pool_of[:-1]
-    # a run ends at every 16th pair, and 1 in 20 times the next one comes in the same pool
-    expected = (1 - 1 / 20) / RUN_ROWS
+    # a run ends at every 16th pair; the next comes in another pool, as of 20 runs each pool gets
+    # one, but for the first of the next 20, which comes in the same pool 1 time in 20
+    expected = (1 - 1 / 20 / 20) / RUN_ROWS
     assert apart.mean() / epochs == pytest.approx(expected, rel=0.02)
-    # of 160 epochs each pair is apart in about 9.5, and hardly ever in none or in more than 30
+    # of 160 epochs each pair is apart in 10 on average, and hardly ever in none or in more than 30
     assert apart.max() < 30

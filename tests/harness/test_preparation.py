@@ -135,6 +135,39 @@ class Picky:
 
 
 @pytest.mark.parametrize("with_dna", [True, False])
+def test_a_record_that_a_candidate_beside_rejects_is_left_out_of_every_arm(
+    tmp_path: Path, with_dna: bool
+) -> None:
+    write_inputs(tmp_path)
+    spec = migration(tmp_path, **({"dna_features": tmp_path / "dnabert"} if with_dna else {}))
+    dataset = spec.datasets[0]
+    first = Preparation(spec, tmp_path / "1" / "features")
+    second = Preparation(spec, tmp_path / "2" / "features", first=first)
+    plain = first.loader(ARM)()
+    third = (tmp_path / "p.faa").read_text("utf-8").splitlines()[5]
+    arms = {
+        first: {ArmName.BASELINE: plain, ArmName.CANDIDATE: plain},
+        second: {ArmName.BASELINE: plain, ArmName.CANDIDATE: Picky(plain, third)},
+    }
+    for preparation, embedders in arms.items():
+        for arm, embedder in embedders.items():
+            preparation.embed(dataset, arm, embedder)
+    tables = [
+        preparation.features(dataset, arm, embedders)
+        for preparation, embedders in arms.items()
+        for arm in ArmName
+    ]
+    for table in tables:
+        assert table.examples.ids == (*IDS[:2], *IDS[3:])
+        assert torch.equal(torch.cat(table.blocks), torch.cat(tables[0].blocks))
+    assert [each.part for each in second.extractions] == ["baseline", "candidate"]
+    assert not (tmp_path / "2" / "features" / "baseline").exists()
+    splits = [(tmp_path / run / "splits" / "d.csv").read_bytes() for run in "12"]
+    assert splits[0] == splits[1]
+    assert first.grouping(dataset) == second.grouping(dataset)
+
+
+@pytest.mark.parametrize("with_dna", [True, False])
 def test_a_record_that_one_arm_rejects_is_left_out_of_both(tmp_path: Path, with_dna: bool) -> None:
     write_inputs(tmp_path)
     dna = {"dna_features": tmp_path / "dnabert"} if with_dna else {}
