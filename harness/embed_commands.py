@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
+from pathlib import Path
 
 from embedders import RUNTIMES, Embedder, InputError, checkpoint, load
 from harness import features, report
@@ -20,6 +21,7 @@ from harness.arguments import (
     positive,
     seconds,
 )
+from harness.cluster import RayEngine
 
 EVENTS_SHOWN = 20
 
@@ -63,6 +65,23 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
         help="seconds after which a batch counts as hung and is tried again (default 3600)",
     )
     sub.add_argument("--strict", action="store_true", help="stop at the first rejected record")
+    sub.add_argument(
+        "--engine",
+        default="local",
+        choices=["local", "ray"],
+        help="local (default): this machine; ray: a cluster, or several workers here",
+    )
+    sub.add_argument(
+        "--address",
+        metavar="HOST:PORT",
+        help="a running Ray, or auto for that of this machine (default: one is started here)",
+    )
+    sub.add_argument(
+        "--workers",
+        type=positive,
+        metavar="N",
+        help="on Ray (default: one for each GPU, without GPUs one for each machine)",
+    )
 
 
 def embed(options: argparse.Namespace) -> int:
@@ -70,10 +89,12 @@ def embed(options: argparse.Namespace) -> int:
     if not options.fasta.is_file():
         raise InputError(f"{options.fasta}: no such file; give a FASTA file, plain or gzip")
     features.check_store(options.output)
-    with _embedder(options) as embedder:
-        summary = features.extract(
+    if options.engine != "ray" and (options.address or options.workers):
+        raise InputError("--address and --workers go with --engine ray")
+    with _engine(options) as engine:
+        summary = features.extract_by(
+            engine,
             options.fasta,
-            embedder,
             options.output,
             tokens_per_batch=options.tokens_per_batch,
             shard_size=options.shard_size,
@@ -90,13 +111,35 @@ def embed(options: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _embedder(options: argparse.Namespace) -> Iterator[Embedder]:
-    """Offer the embedder asked for: with weights in a process of its own, loaded when needed."""
-    loader = partial(
+def _engine(options: argparse.Namespace) -> Iterator[features.Engine]:
+    """Offer the embedder asked for, on this machine or on a cluster, loaded when needed."""
+    weightless = checkpoint(options.embedder).parameters == 0
+    if options.engine == "ray":
+        with RayEngine(
+            _loader(options),
+            address=options.address,
+            workers=options.workers,
+            on_gpus=False if weightless else _on_gpus(options.device),
+            timeout_s=options.batch_timeout,
+        ) as engine:
+            yield engine
+    elif weightless:
+        yield features.OneEmbedder(_loader(options)())  # nothing in it can hang or outgrow memory
+    else:
+        # in a process of its own
+        with closing(features.Worker(_loader(options), timeout_s=options.batch_timeout)) as worker:
+            yield features.OneEmbedder(worker)
+
+
+def _loader(options: argparse.Namespace) -> Callable[[], Embedder]:
+    weights = options.weights
+    if weights not in (None, "hub", "mini") and Path(weights).is_dir():
+        weights = str(Path(weights).absolute())  # a worker on Ray has another working folder
+    return partial(
         load,
         options.embedder,
         runtime=options.runtime,
-        weights=options.weights,
+        weights=weights,
         device=options.device,
         dtype=options.dtype,
         truncation=options.truncation,
@@ -104,8 +147,13 @@ def _embedder(options: argparse.Namespace) -> Iterator[Embedder]:
         remote_code=options.remote_code,
         revision=options.revision,
     )
-    if checkpoint(options.embedder).parameters == 0:
-        yield loader()  # nothing in it can hang or outgrow the memory
-        return
-    with closing(features.Worker(loader, timeout_s=options.batch_timeout)) as worker:
-        yield worker
+
+
+def _on_gpus(device: str) -> bool | None:
+    """Tell whether a worker on Ray needs a GPU; None: if there is any."""
+    if device.startswith("cuda:"):
+        raise InputError(
+            f"--device {device}: on Ray each worker sees the GPU that it is given and no other; "
+            "use --device cuda"
+        )
+    return None if device == "auto" else device == "cuda"
