@@ -79,6 +79,7 @@ def fit(
         verbose=0,
         optimizer=torch.optim.SGD,
         optimizer__momentum=recipe.momentum,
+        optimizer__weight_decay=recipe.weight_decay,
         lr=recipe.learning_rate,
     )
     net.fit(training, y=None)

@@ -15,7 +15,7 @@ from classifier.errors import ClassifierError, UnknownRecipe
 class Recipe:
     """Everything that decides how the network is trained, the data and the seed excepted.
 
-    The optimiser is stochastic gradient descent with ``momentum``.
+    The optimiser is stochastic gradient descent with ``momentum`` and ``weight_decay``.
     ``schedule``: ``step`` multiplies the learning rate by ``gamma`` every ``step_epochs`` epochs;
     ``one-cycle`` warms up to ``learning_rate`` and anneals to nearly zero over ``max_epochs``
     (Smith and Topin 2018, arXiv:1708.07120). Training stops after ``patience`` epochs without a
@@ -35,6 +35,7 @@ class Recipe:
     gamma: float = 0.85
     standardise: bool = False
     precision: Literal["float32", "bfloat16"] = "float32"
+    weight_decay: float = 0.0
 
     def __post_init__(self) -> None:
         # BatchNorm has no variance to divide by in a batch of one row
@@ -47,6 +48,10 @@ class Recipe:
         if not self.learning_rate > 0:
             raise ClassifierError(
                 f"learning_rate of recipe {self.name!r} must be above 0, not {self.learning_rate}"
+            )
+        if not self.weight_decay >= 0:
+            raise ClassifierError(
+                f"weight_decay of recipe {self.name!r} must not be below 0: {self.weight_decay}"
             )
 
 
@@ -88,16 +93,19 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             ),
             # For a hundred thousand rows and more: a batch at which the matrix products are near
             # what the processor can do, in the arithmetic in which it can do most, and as few
-            # passes over the rows as are needed. Figures in docs/features-at-scale.md.
+            # passes over the rows as are needed. Few steps need a high rate to learn what is not
+            # linear, and at a high rate weight decay keeps the noise out. Figures in
+            # docs/features-at-scale.md.
             Recipe(
                 name="large",
-                learning_rate=4e-2,
+                learning_rate=0.4,
                 batch_size=1024,
                 max_epochs=5,
                 patience=5,
                 schedule="one-cycle",
                 standardise=True,
                 precision="bfloat16",
+                weight_decay=4e-3,
             ),
         )
     }

@@ -76,6 +76,7 @@ class RayEngine:
         traceback: TracebackType | None,
     ) -> None:
         """End what was started."""
+        self._scout = None  # with its last handle the actor ends
         self._stack.close()
 
     @property
@@ -167,7 +168,7 @@ class RayEngine:
                     "command again, or without --engine ray"
                 )
             if len(job.standing) < job.windows:
-                self._events.append(f"{_lost(job)} were lost with their worker, and made again")
+                self._events.append(f"{_lost(job)} were lost with a worker, and made again")
 
     def take_events(self) -> tuple[str, ...]:
         """Return one sentence for each loss, or restart, since the last call."""

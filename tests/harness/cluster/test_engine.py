@@ -121,7 +121,7 @@ def test_a_killed_actor_costs_the_windows_it_had_and_a_record_that_kills_its_pro
     assert "memory runs out" in killed.reason  # as the kernel ends what takes too much
     told = " ".join(events(tmp_path / "ray"))
     assert "5 to 6" in told
-    assert "lost with their worker, and made again" in told
+    assert "lost with a worker, and made again" in told
     assert "signal 9 (Killed) at a batch of 1 sequence" in told
 
 
