@@ -140,17 +140,18 @@ class RayEngine:
         InputError, WorkerHung
             As a worker or the reader came upon it.
         """
-        from harness.cluster.rounds import Crew, one_round  # noqa: PLC0415 - imports Ray
+        from harness.cluster.rounds import IN_FLIGHT, Crew, one_round  # noqa: PLC0415 - imports Ray
 
         spec, share = self.spec, self._share
         assert share is not None  # noqa: S101 - set with the spec
         self._dismiss_scout()
         crew = Crew(self._loader, spec, share, self._timeout_s)
-        fruitless = 0
+        fruitless, in_flight = 0, IN_FLIGHT
         while missing := job.windows - len(job.standing):
             done: set[int] = set()
             budget = job.tokens_per_batch
-            with closing(one_round(job, crew, min(missing, _room(share)))) as outcomes:
+            workers = min(missing, _room(share))
+            with closing(one_round(job, crew, workers, in_flight=in_flight)) as outcomes:
                 for made, events in outcomes:
                     if isinstance(made, Failure):
                         self._events.extend(events)
@@ -160,7 +161,7 @@ class RayEngine:
                     settled(made.records)
                     yield made
             job = replace(job, standing=job.standing | done, tokens_per_batch=budget)
-            fruitless = 0 if done else fruitless + 1
+            fruitless, in_flight = 0 if done else fruitless + 1, 1
             if fruitless == FRUITLESS:
                 raise EmbedderBroken(
                     f"{job.fasta}, {_lost(job)}: no worker came back from them, {FRUITLESS} times "

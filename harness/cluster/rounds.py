@@ -22,7 +22,8 @@ from harness.cluster.workers import WindowMaker
 from harness.features.making import Job
 
 IN_FLIGHT = 2
-"""Windows that a worker has at most: the one that it is at, and the next, on its way to it."""
+"""Windows that a worker has at most: the one that it is at, and the next, on its way to it. After a
+loss it has one only, so that a window that takes its worker along takes no other along with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,9 @@ class Crew:
     timeout_s: float
 
 
-def one_round(job: Job, crew: Crew, workers: int) -> Generator[Outcome, None, None]:
+def one_round(
+    job: Job, crew: Crew, workers: int, *, in_flight: int = IN_FLIGHT
+) -> Generator[Outcome, None, None]:
     """Yield each missing window as it is made, in any order; those lost with a worker do not come.
 
     A worker that dies is started again by Ray, wherever there is room, but nothing waits for it:
@@ -44,7 +47,7 @@ def one_round(job: Job, crew: Crew, workers: int) -> Generator[Outcome, None, No
     here = ray.get_runtime_context().get_node_id()
     beside = {"label_selector": {"ray.io/node-id": here}, "num_cpus": 0}
     # twice what workers can have, so that none waits for the reader
-    turnstile = ray.remote(Turnstile).options(**beside).remote(2 * IN_FLIGHT * workers)
+    turnstile = ray.remote(Turnstile).options(**beside).remote(2 * in_flight * workers)
     with ray.data.DataContext.current(_settings()), warnings.catch_warnings():
         # Ray Data has no other way yet to set what becomes of a task whose actor dies
         warnings.simplefilter("ignore", RayDeprecationWarning)
@@ -64,7 +67,7 @@ def one_round(job: Job, crew: Crew, workers: int) -> Generator[Outcome, None, No
             batch_size=None,  # a block is one window
             batch_format="pyarrow",
             compute=ray.data.ActorPoolStrategy(
-                size=workers, max_tasks_in_flight_per_actor=IN_FLIGHT
+                size=workers, max_tasks_in_flight_per_actor=in_flight
             ),
             num_cpus=crew.share.cpus,
             num_gpus=crew.share.gpus,

@@ -78,14 +78,15 @@ def test_row_54_code_without_a_pin_and_weights_that_are_not_the_promised_ones(
                 revision=unpinned,
                 device="cpu",
             )
-    weights = copy_of_mini(tmp_path / "weights")
-    assert load("mini-candidate", weights=str(weights), device="cpu").spec.width == 96
+    weights = copy_of_mini(tmp_path / "mini-candidate")
+    monkeypatch.setattr("embedders.weights._MINI_FOLDER", tmp_path)
+    assert load("mini-candidate", weights="mini", device="cpu").spec.width == 96
     path = weights / "model.safetensors"
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
     with pytest.raises(WeightsError, match=r"model\.safetensors has SHA-256 .*damaged or was re"):
-        load("mini-candidate", weights=str(weights), device="cpu")
+        load("mini-candidate", weights="mini", device="cpu")
 
 
 def test_row_55_markup_in_an_id() -> None:

