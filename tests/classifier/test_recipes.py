@@ -29,7 +29,13 @@ def test_unknown_recipe_names_the_nearest() -> None:
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("batch_size", 1), ("max_epochs", 0), ("patience", 0), ("learning_rate", 0.0)],
+    [
+        ("batch_size", 1),
+        ("max_epochs", 0),
+        ("patience", 0),
+        ("learning_rate", 0.0),
+        ("weight_decay", -0.1),
+    ],
 )
 def test_a_recipe_that_cannot_train_is_refused(field: str, value: float) -> None:
     with pytest.raises(ClassifierError, match=field):
