@@ -108,11 +108,12 @@ class Feed:
         """Read the rows at these places in the order of the data set, and put each in its slot."""
         slots = np.argsort(order)
         ascending = self._dataset.rows[order[slots]]
-        done = 0
-        for part, features in self._dataset.blocks.chunks(ascending):
-            here = slots[done : done + len(part)]
-            _bytes(pool)[here] = _bytes(self._prepared(features))
-            done += len(part)
+        target, done = _bytes(pool), 0
+        for _, features in self._dataset.blocks.chunks(ascending):
+            for few in torch.split(features, PREPARED_ROWS):
+                here = slots[done : done + len(few)]
+                target[here] = _bytes(few if self._prepare is None else self._prepare(few))
+                done += len(few)
 
     def _prepared(self, features: torch.Tensor) -> torch.Tensor:
         if self._prepare is None:

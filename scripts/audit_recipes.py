@@ -11,7 +11,7 @@ Two sets, each of 100,000 rows to learn from, sorted by class, and 40,000 others
 is hard is to find them.
 
 ``large, uniform`` has the same rows in one pool, whatever memory that takes; ``large, pools of 64
-MiB`` cuts the curved set, which otherwise fits in one pool, into four; ``large, float32`` rounds
+MiB`` cuts the curved set, which otherwise fits in one pool, into three; ``large, float32`` rounds
 nothing.
 One thread, so that the figures repeat on any number of cores.
 """
