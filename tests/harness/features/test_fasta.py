@@ -440,6 +440,7 @@ def test_memory_is_bounded_for_many_records_endless_lines_and_gzip_bombs(tmp_pat
 @example(content=b"\xef\xbb\xbf\n\xef\xbb\xbf>a\r", read_bytes=1, compressed=False)
 @example(content=b">a\nMK\xef\xbb\xbf>b\nMT\n", read_bytes=2, compressed=True)
 @example(content=b">a\nM K\x1c \nM\tK\n", read_bytes=5, compressed=False)
+@example(content=b"\xef\xbb\xbf\xef\xbb\xbf>>", read_bytes=1, compressed=False)
 def test_whatever_the_bytes_records_come_out_or_a_fasta_error(
     tmp_path_factory: pytest.TempPathFactory, content: bytes, read_bytes: int, compressed: bool
 ) -> None:
@@ -466,10 +467,10 @@ def outcome(read: Callable[[], T]) -> T | FastaError:
 def splitted(content: bytes) -> list[tuple[str, str, int]] | None:
     """Read FASTA in the plainest way, whole and line by line; None if it is not FASTA."""
     lines = re.split("\r\n|\r|\n", content.decode("latin-1"))
-    lines[0] = lines[0].removeprefix("\xef\xbb\xbf")
     records: list[tuple[str, str, int]] = []
-    for line in lines:
-        text = line.removeprefix("\xef\xbb\xbf") if line[3:4] == ">" else line
+    for place, line in enumerate(lines):
+        marked = line[3:4] == ">" or place == 0
+        text = line.removeprefix("\xef\xbb\xbf") if marked else line
         if text.startswith(">"):
             records.append(((text[1:].split() or [""])[0], "", len(records) + 1))
         elif records:
