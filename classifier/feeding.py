@@ -110,15 +110,17 @@ class Feed:
         ascending = self._dataset.rows[order[slots]]
         target, done = _bytes(pool), 0
         for _, features in self._dataset.blocks.chunks(ascending):
-            for few in torch.split(features, PREPARED_ROWS):
-                here = slots[done : done + len(few)]
-                target[here] = _bytes(few if self._prepare is None else self._prepare(few))
+            for few in self._pieces(features):
+                target[slots[done : done + len(few)]] = _bytes(few)
                 done += len(few)
 
     def _prepared(self, features: torch.Tensor) -> torch.Tensor:
-        if self._prepare is None:
-            return features
-        return torch.cat([self._prepare(part) for part in torch.split(features, PREPARED_ROWS)])
+        return features if self._prepare is None else torch.cat(list(self._pieces(features)))
+
+    def _pieces(self, features: torch.Tensor) -> Iterator[torch.Tensor]:
+        """Prepare some rows at a time."""
+        for few in torch.split(features, PREPARED_ROWS):
+            yield few if self._prepare is None else self._prepare(few)
 
 
 def _bytes(rows: torch.Tensor) -> NDArray[np.uint8]:

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import nn
 
 from classifier.blocks import Block, Blocks, LabelledRows, Rows, as_rows
-from classifier.devices import checked_device, cpu_threads
+from classifier.devices import checked_device, cpu_threads, own_randomness
 from classifier.errors import ClassifierError, LayoutMismatch
 from classifier.feeding import Prepare
 from classifier.holdout import group_numbers, held_out
@@ -138,7 +137,7 @@ def train(  # noqa: PLR0913  what is learnt from, then how: all named where it i
         raise ClassifierError(f"{len(fitted)} row(s) left to train on; at least 2 are needed")
     from classifier.fitting import fit  # noqa: PLC0415  brings skorch, which only training needs
 
-    with cpu_threads(threads), _own_randomness(seed, place):
+    with cpu_threads(threads), own_randomness(seed, place):
         standardisation = Standardisation(*moments(table, fitted)) if recipe.standardise else None
         check_finite(table, watched if recipe.standardise else chosen)
         network = MLPClassifier(table.width) if start is None else deepcopy(start)
@@ -192,15 +191,3 @@ def _checked_labels(
     if other.size:
         raise ClassifierError(f"a label must be 0 (host) or 1 (viral), not {other[0]}")
     return truth
-
-
-@contextmanager
-def _own_randomness(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed torch for the body alone and put the global state back afterwards."""
-    on_gpu = device.type == "cuda"
-    with torch.random.fork_rng(devices=[device] if on_gpu else []):
-        torch.default_generator.manual_seed(seed)
-        if on_gpu:
-            with torch.cuda.device(device):
-                torch.cuda.manual_seed(seed)
-        yield

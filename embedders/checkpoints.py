@@ -103,6 +103,11 @@ class Checkpoint:
     feed_forward: int | None = None
     other_runtimes: tuple[str, ...] = ()
 
+    @property
+    def default_weights(self) -> str:
+        """Weights that are taken where none are named: the bundled ones, else the hub's."""
+        return "mini" if self.bundled else "hub"
+
     def architecture(self, layers: int | None = None) -> Architecture:
         """Shape of the ESM-2 encoder, with another depth if ``layers`` is given.
 

@@ -89,7 +89,7 @@ def open_tensors(
         If the weights cannot be found or do not fit.
     """
     row.architecture()  # refuses another family before anything is read
-    wanted = weights if weights is not None else ("mini" if row.bundled else "hub")
+    wanted = row.default_weights if weights is None else weights
     where = device or torch.device("cpu")
     return open_weights(row, wanted, device=where, layers=layers, revision=revision)
 

@@ -14,6 +14,7 @@ import classifier
 from harness import cells, features
 from harness.arguments import add_format, add_output, positive
 from harness.files import write_atomically
+from harness.preparation import layout_of
 from harness.progress import bars_wanted
 
 CONTIG_SUFFIX = ".contigs.csv"
@@ -81,7 +82,7 @@ def merge_features(options: argparse.Namespace) -> int:
     merged = features.merge(
         options.dna, options.protein, options.output, label=label, shard_format=options.format
     )
-    print(f"{options.output}: {_layout(merged)}")
+    print(f"{options.output}: {layout_of(merged)}")
     return 0
 
 
@@ -96,7 +97,7 @@ def train_classifier(options: argparse.Namespace) -> int:
     else:
         labels = features.block_labels(blocks)
         groups = _contigs(ids)
-    layout = _layout(features.open_folder(options.merged[0]))
+    layout = layout_of(features.open_folder(options.merged[0]))
     learn: Callable[..., classifier.TrainedClassifier] = classifier.train
     if options.transfer_from is not None:
         source = classifier.Source.of(*classifier.load(options.transfer_from))
@@ -126,7 +127,7 @@ def predict_scores(options: argparse.Namespace) -> int:
     """Score merged folders per frame and per contig."""
     trained, layout = classifier.load(options.model)
     blocks = features.merged_blocks(options.merged)
-    classifier.check_layout(layout, _layout(features.open_folder(options.merged[0])))
+    classifier.check_layout(layout, layout_of(features.open_folder(options.merged[0])))
     ids = [each for block in blocks for each in block.ids]
     scores = classifier.predict(
         trained,
@@ -153,15 +154,6 @@ def stored_rows(block: features.Shard) -> torch.Tensor | classifier.StoredRows:
 def _contigs(ids: Iterable[str]) -> tuple[str, ...]:
     """Return the contig of each id; frames of one contig share one string."""
     return tuple(sys.intern(features.contig_of(each)) for each in ids)
-
-
-def _layout(folder: features.EmbeddingFolder) -> classifier.FeatureLayout:
-    return classifier.FeatureLayout(
-        tuple(
-            classifier.FeaturePart(part.name, part.width, part.sha256 or "unrecorded")
-            for part in folder.parts
-        )
-    )
 
 
 def _write_scores(

@@ -26,9 +26,12 @@ def grouped(dataset: Dataset, plan: Splits) -> tuple[judge.Rows, judge.Homologue
         If ids of proteins and labels do not match, the column of groups is not there, the search
         tool is missing or fails, or a contig would be parted.
     """
-    proteins, rejected = _labelled_proteins(dataset)
+    table = features.read_labels(dataset.labels)
+    labelled = set(table.ids)
+    admitted, rejected = features.admitted_records(dataset.proteins, clean_protein)
+    proteins = {each: residues for each, residues in admitted.items() if each in labelled}
     ids = tuple(proteins)
-    labels = features.join_labels(ids, features.read_labels(dataset.labels), rejected=rejected)
+    labels = features.join_labels(ids, table, rejected=rejected)
     decides = GroupSource.HOMOLOGY in plan.groups
     homologues = None
     if decides or len(ids) <= MOST_SEARCHED_FOR_THE_REPORT:
@@ -83,20 +86,6 @@ def described(
         if homologues
         else (),
     )
-
-
-def _labelled_proteins(dataset: Dataset) -> tuple[dict[str, str], set[str]]:
-    """Return the cleaned proteins of labelled records by id, and the ids that cleaning rejects."""
-    labelled = set(features.read_labels(dataset.labels).ids)
-    proteins: dict[str, str] = {}
-    rejected: set[str] = set()
-    for record in features.read_fasta(dataset.proteins):
-        cleaned = features.admit(record, clean_protein)
-        if isinstance(cleaned, features.Reject):
-            rejected.add(record.id)
-        elif record.id in labelled:
-            proteins[record.id] = cleaned.residues
-    return proteins, rejected
 
 
 def _frame_of(record_id: str) -> str:

@@ -88,8 +88,7 @@ class Migration:
             If the file cannot be used or the folder cannot be made.
         """
         spec = read_spec(spec_file).with_overrides(weights=weights, device=device, layers=layers)
-        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-        folder = report.new_folder(results, f"{spec.name}-{stamp}")
+        folder = report.new_run_folder(results, spec.name)
         return cls(spec, folder, spec_file=spec_file, command=command, progress=progress)
 
     def machine(self) -> dict[str, object]:
@@ -244,8 +243,4 @@ class Migration:
 
     def input_files(self) -> tuple[Path, ...]:
         """Return the migration file and every data file."""
-        files = [self._spec_file]
-        for dataset in self.spec.datasets:
-            files += [dataset.proteins, dataset.labels]
-            files += [dataset.nucleotides] if dataset.nucleotides else []
-        return tuple(files)
+        return (self._spec_file, *(path for each in self.spec.datasets for path in each.inputs()))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from classifier import FeatureLayout, FeaturePart
 from embedders import Embedder, load
 from harness import features, groups, judge
 from harness.evidence import Grouping
@@ -263,3 +264,12 @@ class Preparation:
                 seconds=summary.elapsed_s,
             )
         )
+
+
+def layout_of(folder: features.EmbeddingFolder) -> FeatureLayout:
+    """Return which embedder made which columns, as a classifier keeps it."""
+    return FeatureLayout(
+        tuple(
+            FeaturePart(part.name, part.width, part.sha256 or "unrecorded") for part in folder.parts
+        )
+    )

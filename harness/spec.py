@@ -87,6 +87,10 @@ class Dataset:
         if self.nucleotides and self.dna_features:
             raise InputError(f"dataset {self.name!r}: give nucleotides or dna_features, not both")
 
+    def inputs(self) -> tuple[Path, ...]:
+        """Return the single files that are read."""
+        return tuple(each for each in (self.proteins, self.labels, self.nucleotides) if each)
+
 
 @dataclass(frozen=True, slots=True)
 class Embedding:

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from classifier import (
     FeatureLayout,
-    FeaturePart,
     Source,
     TrainedClassifier,
     predict,
@@ -28,7 +27,7 @@ from harness.arms import Arms
 from harness.evidence import Classification, Decision, Endpoint, Grouping, NonInferiority
 from harness.files import make_folder
 from harness.judge.noninferiority import fewest_clusters
-from harness.preparation import LabelledFeatures, Preparation
+from harness.preparation import LabelledFeatures, Preparation, layout_of
 from harness.progress import Named
 from harness.spec import ArmName, Dataset, MigrationSpec
 
@@ -223,11 +222,7 @@ class Trial:
         for arm in ArmName:
             table = self._arms.preparation.features(dataset, arm, embedders)
             merged = features.open_folder(self.folder / "features" / arm / dataset.name / "merged")
-            parts = (
-                FeaturePart(part.name, part.width, part.sha256 or "unrecorded")
-                for part in merged.parts
-            )
-            views[arm] = View(table, FeatureLayout(tuple(parts)))
+            views[arm] = View(table, layout_of(merged))
         self.take(dataset.name, views)
 
     def _learn(

@@ -96,17 +96,17 @@ def compare(options: argparse.Namespace) -> int:
     """Classify every data set all four ways, and write and print what came of it."""
     started = datetime.now(UTC)
     spec = _asked(options)
-    trial = Trial(spec, _folder(options.output, spec, started), progress=bars_wanted())
+    folder = report.new_run_folder(options.output, f"{spec.name}-transfer")
+    trial = Trial(spec, folder, progress=bars_wanted())
     for _, step in announced(trial.steps()):
         step()
     found = trial.conclude()
+    inputs = (options.spec, *(path for each in spec.datasets for path in each.inputs()))
     document = Document(
         schema=SCHEMA,
         run=trial.folder.name,
         spec=spec,
-        provenance=provenance.collect(
-            shlex.join(["harness", *sys.argv[1:]]), (options.spec, *_data(spec)), started
-        ),
+        provenance=provenance.collect(shlex.join(["harness", *sys.argv[1:]]), inputs, started),
         found=found,
         efforts=tuple(
             effort(took)
@@ -172,17 +172,6 @@ def _asked(options: argparse.Namespace) -> MigrationSpec:
     recipe = recipe_named(options.recipe or plan.recipe)
     seeds = plan.seeds[: options.seeds]
     return replace(spec, classification=replace(plan, recipe=recipe.name, seeds=seeds))
-
-
-def _folder(results: Path, spec: MigrationSpec, started: datetime) -> Path:
-    return report.new_folder(results, f"{spec.name}-transfer-{started:%Y%m%dT%H%M%SZ}")
-
-
-def _data(spec: MigrationSpec) -> Iterator[Path]:
-    for dataset in spec.datasets:
-        yield from (dataset.proteins, dataset.labels)
-        if dataset.nucleotides is not None:
-            yield dataset.nucleotides
 
 
 def _screen(document: Document, folder: Path) -> str:

@@ -110,7 +110,7 @@ def judge(options: argparse.Namespace) -> int:
         threads=options.threads,
         workers=options.workers,
     )
-    data = [path for each in plan.judged for path in (each.proteins, each.labels)]
+    data = [path for each in plan.judged for path in each.inputs()]
     found = tuning.compare(
         plan,
         options.output,

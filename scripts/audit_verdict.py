@@ -43,6 +43,7 @@ from harness.files import make_folder, write_text_atomically
 from harness.preparation import Preparation
 from harness.results import to_json
 from harness.spec import ArmName, Gates, read_spec
+from scripts.tables import markdown
 
 SCHEMA = "embedder-migration/verdict-audit/1"
 FOLDS = 5
@@ -79,28 +80,8 @@ class Bench:
     def predictions(self, plan: Plan) -> judge.Predictions:
         """Retrain one arm on the folds of its seeds."""
         matrix = self._noisy(plan) if plan.noise else self.matrix
-        if plan.other_trainings:
-            return self._with_other_trainings(matrix, plan.seeds)
-        return judge.cross_validate(
-            [matrix],
-            self.examples,
-            folds=FOLDS,
-            seeds=plan.seeds,
-            recipe=recipe_named(self.recipe),
-        )
-
-    def _noisy(self, plan: Plan) -> torch.Tensor:
-        random = torch.Generator().manual_seed(plan.noise_seed)
-        matrix = self.matrix.clone()
-        half = matrix[:, self.protein :]
-        half += plan.noise * half.std(dim=0) * torch.randn(half.shape, generator=random)
-        return matrix
-
-    def _with_other_trainings(
-        self, matrix: torch.Tensor, seeds: tuple[int, ...]
-    ) -> judge.Predictions:
-        """Retrain on the folds that the baseline has, but with other seeds of the trainings."""
         labels, groups = self.examples.labels, self.examples.groups
+        other = OTHER_TRAININGS if plan.other_trainings else 0
 
         def trained(fold: judge.Fold, seed: int) -> NDArray[np.float32]:
             fitted = train(
@@ -108,12 +89,19 @@ class Bench:
                 labels,
                 groups,
                 recipe=recipe_named(self.recipe),
-                seed=OTHER_TRAININGS ^ seed,
+                seed=seed ^ other,
                 rows=fold.train,
             )
             return predict(fitted, [matrix], rows=fold.test)
 
-        return judge.out_of_fold(trained, self.examples, folds=FOLDS, seeds=seeds)
+        return judge.out_of_fold(trained, self.examples, folds=FOLDS, seeds=plan.seeds)
+
+    def _noisy(self, plan: Plan) -> torch.Tensor:
+        random = torch.Generator().manual_seed(plan.noise_seed)
+        matrix = self.matrix.clone()
+        half = matrix[:, self.protein :]
+        half += plan.noise * half.std(dim=0) * torch.randn(half.shape, generator=random)
+        return matrix
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,17 +280,18 @@ def decide(
 
 def audit_table(audits: Iterable[Audit]) -> str:
     """Return Markdown: what was decided how often, and how often that must not be."""
-    lines = [
-        "| candidate | margin | accuracy lost | PASS | FAIL | INCONCLUSIVE | faults |",
-        "|---|---|---|---|---|---|---|",
+    rows = [
+        ("candidate", "margin", "accuracy lost", "PASS", "FAIL", "INCONCLUSIVE", "faults"),
     ]
     for each in audits:
         lost = float(np.mean([outcome.accuracy_lost for outcome in each.outcomes]))
-        counts = (Decision.PASS, Decision.FAIL, Decision.INCONCLUSIVE)
-        shown = " | ".join(str(each.count(decision)) for decision in counts)
+        passed, failed, unsure = (
+            str(each.count(decision))
+            for decision in (Decision.PASS, Decision.FAIL, Decision.INCONCLUSIVE)
+        )
         faults = "–" if each.forbidden is None else f"{each.faults} ({each.forbidden})"
-        lines.append(f"| {each.name} | {each.margin:g} | {lost:+.3f} | {shown} | {faults} |")
-    return "\n".join(lines)
+        rows.append((each.name, f"{each.margin:g}", f"{lost:+.3f}", passed, failed, unsure, faults))
+    return markdown(rows)
 
 
 _BENCH: list[Bench] = []

@@ -27,6 +27,7 @@ from harness.judge import Multiplicity, shares_of_alpha
 from harness.judge.simulation import Scenario, draw, p_values
 from harness.judge.spread import Figures
 from harness.results import to_json
+from scripts.tables import markdown
 
 SCHEMA = "embedder-migration/choice-simulation/1"
 ALPHA, MARGIN = 0.025, 0.05
@@ -145,7 +146,7 @@ def error_table(cells: Sequence[Cell]) -> str:
         for (seeds, sway), rule in product(RETRAININGS, (NO_RULE, "holm")):
             row.append(f"{100 * _cell(cells, count, seeds, sway, candidates, 0, rule).error:.1f}%")
         rows.append(row)
-    return _markdown(rows)
+    return markdown(rows)
 
 
 def power_table(cells: Sequence[Cell]) -> str:
@@ -159,7 +160,7 @@ def power_table(cells: Sequence[Cell]) -> str:
             continue
         shares = (each.error, each.power, each.found)
         rows.append([str(count), str(candidates), rule, *(f"{100 * s:.1f}%" for s in shares)])
-    return _markdown(rows)
+    return markdown(rows)
 
 
 def _tests(
@@ -208,11 +209,6 @@ def _cell(
 
 def _way(seeds: int, sway: float) -> str:
     return f"{seeds} retrainings that {'differ' if sway else 'agree'}"
-
-
-def _markdown(rows: Sequence[Sequence[str]]) -> str:
-    lines = [f"| {' | '.join(row)} |" for row in rows]
-    return "\n".join([lines[0], f"|{'---|' * len(rows[0])}", *lines[1:]])
 
 
 def _options() -> argparse.Namespace:

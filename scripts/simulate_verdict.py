@@ -37,6 +37,7 @@ from harness.judge.simulation import (
 )
 from harness.report.ink import BLUE, INK, ORANGE, bare, drawn
 from harness.results import to_json
+from scripts.tables import markdown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -221,7 +222,7 @@ def error_table(found: Sequence[dict[str, Any]]) -> str:
                 *(_most(alike, name) for name in ("row_by_row", "one_training", "false_fail")),
             ]
         )
-    return _markdown(rows)
+    return markdown(rows)
 
 
 def few_table(found: Sequence[dict[str, Any]]) -> str:
@@ -235,7 +236,7 @@ def few_table(found: Sequence[dict[str, Any]]) -> str:
             rows.append(
                 [str(count), middle, _most(alike, "false_pass"), _most(alike, "power", digits=0)]
             )
-    return _markdown(rows)
+    return markdown(rows)
 
 
 def power_table(power: Sequence[dict[str, Any]]) -> str:
@@ -246,7 +247,7 @@ def power_table(power: Sequence[dict[str, Any]]) -> str:
         here = _select(power, clusters=count)
         chances = [_select(here, margin=m, discordance=d)[0]["power"] for m, d in kinds]
         rows.append([str(count), *(f"{chance:.0%}" for chance in chances)])
-    return _markdown(rows)
+    return markdown(rows)
 
 
 def summary(found: Sequence[dict[str, Any]]) -> str:
@@ -267,7 +268,7 @@ def summary(found: Sequence[dict[str, Any]]) -> str:
         above = sum(share > BOUND for share in shares)
         middle = f"{100 * float(np.median(shares)):.1f}%" if shares else "–"
         rows.append([name, str(len(alike)), str(above), middle, _most(alike, "false_pass")])
-    return _markdown(rows)
+    return markdown(rows)
 
 
 def power_plot(power: Sequence[Point]) -> str:
@@ -311,11 +312,6 @@ def _select(records: Iterable[dict[str, Any]], **wanted: object) -> list[dict[st
 def _most(records: Iterable[dict[str, Any]], name: str, digits: int = 1) -> str:
     known = [each[name] for each in records if each[name] is not None]
     return f"{100 * max(known):.{digits}f}%" if known else "–"
-
-
-def _markdown(rows: Sequence[Sequence[str]]) -> str:
-    lines = [f"| {' | '.join(row)} |" for row in rows]
-    return "\n".join([lines[0], f"|{'---|' * len(rows[0])}", *lines[1:]])
 
 
 def _options() -> argparse.Namespace:

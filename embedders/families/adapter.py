@@ -98,9 +98,7 @@ class Adapter(ABC):
 
 def default_weights(row: Checkpoint, choices: Choices) -> str:
     """Return the weights that were asked for, else the bundled ones, else the hub's."""
-    if choices.weights is not None:
-        return choices.weights
-    return "mini" if row.bundled else "hub"
+    return row.default_weights if choices.weights is None else choices.weights
 
 
 def assemble(

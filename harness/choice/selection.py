@@ -77,8 +77,7 @@ class Selection:
         spec = read_choice_spec(spec_file).with_overrides(
             weights=weights, device=device, layers=layers
         )
-        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-        folder = report.new_folder(results, f"{spec.name}-{stamp}")
+        folder = report.new_run_folder(results, spec.name)
         return cls(spec, folder, spec_file=spec_file, command=command, progress=progress)
 
     def steps(self) -> Iterator[Step]:

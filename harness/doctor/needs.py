@@ -113,7 +113,7 @@ def _arm(name: ArmName, arm: Arm, device: torch.device) -> Need:
         part=name.value,
         checkpoint=row,
         runtime=arm.runtime or row.default_runtime,
-        weights=arm.weights or _default_weights(row),
+        weights=arm.weights or row.default_weights,
         device=device,
         dtype=arm.dtype or "float32",
         tokens_per_batch=arm.tokens_per_batch,
@@ -129,13 +129,9 @@ def _dna(dna: Dna, row: Checkpoint, device: torch.device) -> Need:
         part="dna",
         checkpoint=row,
         runtime=row.default_runtime,
-        weights=dna.weights or _default_weights(row),
+        weights=dna.weights or row.default_weights,
         device=device,
         tokens_per_batch=dna.tokens_per_batch,
         revision=dna.revision,
         remote_code=dna.remote_code,
     )
-
-
-def _default_weights(row: Checkpoint) -> str:
-    return MINI if row.bundled else HUB

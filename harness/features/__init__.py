@@ -1,6 +1,6 @@
 """From FASTA to shards of vectors, and from shards to what a classifier takes."""
 
-from harness.features.admission import admit, admitted_residues
+from harness.features.admission import admit, admitted_records, admitted_residues
 from harness.features.embedding import is_out_of_memory, release_memory
 from harness.features.errors import (
     EmbedderBroken,
@@ -64,6 +64,7 @@ __all__ = [
     "Worker",
     "WorkerHung",
     "admit",
+    "admitted_records",
     "admitted_residues",
     "block_labels",
     "check_store",

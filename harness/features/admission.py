@@ -48,5 +48,20 @@ def admitted_residues(fasta: Path, clean: Callable[[str], Cleaned]) -> Iterator[
             yield cleaned.residues
 
 
+def admitted_records(
+    fasta: Path, clean: Callable[[str], Cleaned]
+) -> tuple[dict[str, str], set[str]]:
+    """Return the cleaned residues of each record by id, and the ids of those left out."""
+    admitted: dict[str, str] = {}
+    rejected: set[str] = set()
+    for record in read_fasta(fasta):
+        cleaned = admit(record, clean)
+        if isinstance(cleaned, Reject):
+            rejected.add(record.id)
+        else:
+            admitted[record.id] = cleaned.residues
+    return admitted, rejected
+
+
 def _refuse(record: Record, reason: str) -> Reject:
     return Reject(record.id, record.number, reason)

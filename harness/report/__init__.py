@@ -4,6 +4,7 @@ from harness.report.conventions import suite_properties
 from harness.report.escapes import printable
 from harness.report.files import (
     new_folder,
+    new_run_folder,
     terminal_summary,
     write_step_summary,
     write_tables,
@@ -32,6 +33,7 @@ __all__ = [
     "maps_picture",
     "markdown",
     "new_folder",
+    "new_run_folder",
     "plain_table",
     "printable",
     "roofline_plot",

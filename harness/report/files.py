@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 from embedders.errors import InputError
@@ -42,6 +43,11 @@ def new_folder(parent: Path, name: str) -> Path:
             ) from error
         return folder
     raise InputError(f"{parent}: holds a thousand runs called {name}; name another folder")
+
+
+def new_run_folder(results: Path, name: str) -> Path:
+    """Make a run's own folder, called after it and the time in UTC; see :func:`new_folder`."""
+    return new_folder(results, f"{name}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
 
 
 def write_tables(comparison: Comparison, folder: Path) -> None:

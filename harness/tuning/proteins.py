@@ -55,24 +55,9 @@ def read_proteins(fasta: Path, labels: Path) -> tuple[Proteins, int]:
     InputError
         If a file cannot be read, or the ids of both do not match, rejected records aside.
     """
-    admitted, rejected = admitted_proteins(fasta)
-    table = features.join_labels(
-        tuple(admitted), features.read_labels(labels), rejected=set(rejected)
-    )
+    admitted, rejected = features.admitted_records(fasta, clean_protein)
+    table = features.join_labels(tuple(admitted), features.read_labels(labels), rejected=rejected)
     return Proteins(tuple(admitted.values()), table.labels, table.groups), len(rejected)
-
-
-def admitted_proteins(fasta: Path) -> tuple[dict[str, str], list[str]]:
-    """Return the cleaned residues of each record by id, and the ids that cleaning rejects."""
-    admitted: dict[str, str] = {}
-    rejected = []
-    for record in features.read_fasta(fasta):
-        cleaned = features.admit(record, clean_protein)
-        if isinstance(cleaned, features.Reject):
-            rejected.append(record.id)
-        else:
-            admitted[record.id] = cleaned.residues
-    return admitted, rejected
 
 
 def residues_of(fasta: Path, ids: Sequence[str]) -> tuple[str, ...]:
@@ -83,7 +68,7 @@ def residues_of(fasta: Path, ids: Sequence[str]) -> tuple[str, ...]:
     TuningError
         If the file has no such record; the first is named.
     """
-    admitted, _ = admitted_proteins(fasta)
+    admitted, _ = features.admitted_records(fasta, clean_protein)
     for each in ids:
         if each not in admitted:
             raise TuningError(f"{fasta}: has no protein {each!r} that can be embedded")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from classifier import Epoch
-from classifier.devices import cpu_threads
+from classifier.devices import cpu_threads, own_randomness
 from classifier.holdout import held_out
 from classifier.training import DEFAULT_VALIDATION_FRACTION
 from embedders.placement import choose_device
@@ -83,7 +82,7 @@ def tune(
     with cpu_threads(start.threads):
         opened = start.open(recipe.dtype)
         plan = plan_of(proteins, start, recipe, seed=seed, weights=opened.identity.sha256)
-        with _seeded(seed, 0, opened.encoder.device):
+        with own_randomness(_epoch_seed(seed, 0), opened.encoder.device):
             tuned = Tuned(opened, start.row, recipe)
         course = _Course(tuned, fitted, watched, seed, None if state is None else (state, plan))
         course.run(progress=progress)
@@ -181,7 +180,7 @@ class _Course:
         steps = len(batches) * self._recipe.max_epochs
         total = 0.0
         # seeded anew in each epoch: then no state of a generator has to be kept
-        with _seeded(self._seed, epoch, self._tuned.encoder.device):
+        with own_randomness(_epoch_seed(self._seed, epoch), self._tuned.encoder.device):
             self._tuned.encoder.model.train()
             for number, rows in enumerate(batches):
                 rate = self._recipe.rate((epoch - 1) * len(batches) + number, steps)
@@ -255,14 +254,6 @@ def _put(places: Tensors, values: Tensors) -> None:
             place.copy_(values[name])
 
 
-@contextmanager
-def _seeded(seed: int, epoch: int, device: torch.device) -> Iterator[None]:
-    """Seed torch for one epoch alone and put the global state back afterwards."""
-    own = int(np.random.SeedSequence((seed, epoch)).generate_state(1)[0])
-    on_gpu = device.type == "cuda"
-    with torch.random.fork_rng(devices=[device] if on_gpu else []):
-        torch.default_generator.manual_seed(own)
-        if on_gpu:
-            with torch.cuda.device(device):
-                torch.cuda.manual_seed(own)
-        yield
+def _epoch_seed(seed: int, epoch: int) -> int:
+    """Return a seed of its own for each epoch, from numpy's documented mixing of the two."""
+    return int(np.random.SeedSequence((seed, epoch)).generate_state(1)[0])

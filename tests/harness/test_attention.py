@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
 import io
 import json
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,6 +22,7 @@ from harness.attention import Plan, Stored, room
 from harness.attention.files import panel_of
 from harness.report import maps_picture
 from tests.bundled import write_fasta
+from tests.command_line import run_alone
 
 PROTEINS = {
     "../../x/y": "MKTAYIAKQRQISFVKSHFSRQ",
@@ -277,20 +276,7 @@ def test_a_picture_is_a_png_on_white_and_the_same_each_time() -> None:
 
 
 def run(*arguments: str) -> int:
-    parser = argparse.ArgumentParser()
-    commands = parser.add_subparsers()
-
-    def command(
-        name: str, run: Callable[..., int], summary: str, example: str
-    ) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=summary, epilog=example)
-        sub.set_defaults(run=run)
-        return sub
-
-    attention_commands.add(command)
-    options = parser.parse_args(["attention", *arguments, "--device", "cpu"])
-    code: int = options.run(options)
-    return code
+    return run_alone(attention_commands, "attention", *arguments, "--device", "cpu")
 
 
 def test_the_command_says_what_it_takes_and_what_it_wrote(

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
 import csv
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,25 +14,13 @@ from embedders import Embedder, InputError, load
 from harness import parity_commands
 from harness.measure import LEAST_ROWS, OffByTwoTruncation, ShuffledRows
 from tests.bundled import shortest, write_fasta
+from tests.command_line import run_alone
 
 FASTA = DEMO.parent / "data" / "proteins.faa.gz"
 
 
 def run(*arguments: str) -> int:
-    parser = argparse.ArgumentParser()
-    commands = parser.add_subparsers()
-
-    def command(
-        name: str, run: Callable[..., int], summary: str, example: str
-    ) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=summary, epilog=example)
-        sub.set_defaults(run=run)
-        return sub
-
-    parity_commands.add(command)
-    options = parser.parse_args(["audit", *arguments, "--device", "cpu"])
-    code: int = options.run(options)
-    return code
+    return run_alone(parity_commands, "audit", *arguments, "--device", "cpu")
 
 
 @pytest.fixture(scope="module")

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
 import pytest
 import torch
 
-from embedders import Cleaned, Embedder, EmbedderSpec, InputError, load
+from embedders import InputError, load
 from harness import judge
 from harness.preparation import Preparation
 from harness.spec import (
@@ -27,6 +26,7 @@ from harness.spec import (
     Splits,
     ThroughputPlan,
 )
+from tests.harness.picky import Picky
 
 IDS = [f"c{number // 2}_chunk_1F{number % 2 + 1}" for number in range(6)]
 ARM = Arm("esm2-8m", weights="random", layers=1)
@@ -112,26 +112,6 @@ def test_a_rejected_record_needs_no_features_but_any_other_does(tmp_path: Path) 
         stream.write("ghost,viral,g9\n")
     with pytest.raises(InputError, match="ghost"):
         preparation.features(spec.datasets[0], ArmName.CANDIDATE, {ArmName.CANDIDATE: embedder})
-
-
-@dataclass(frozen=True)
-class Picky:
-    """An embedder that fails on one sequence."""
-
-    whole: Embedder
-    refused: str
-
-    @property
-    def spec(self) -> EmbedderSpec:
-        return self.whole.spec
-
-    def clean(self, sequence: str) -> Cleaned:
-        return self.whole.clean(sequence)
-
-    def embed(self, sequences: Sequence[str], *, tokens_per_batch: int = 4096) -> torch.Tensor:
-        if self.refused in sequences:
-            raise IndexError("position out of range")
-        return self.whole.embed(sequences, tokens_per_batch=tokens_per_batch)
 
 
 @pytest.mark.parametrize("with_dna", [True, False])

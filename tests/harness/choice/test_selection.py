@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import torch
 
-from embedders import Cleaned, Embedder, EmbedderSpec
+from embedders import Embedder
 from harness.arms import Arms
 from harness.choice import CANDIDATES, Selection, Step, read_choice, verify
 from harness.evidence import Decision
@@ -18,6 +17,7 @@ from harness.migration import Migration
 from harness.results import find, read_comparison
 from harness.spec import ArmName
 from tests.bundled import shortest, write_fasta
+from tests.harness.picky import Picky
 
 SPEC = """\
 schema = 1
@@ -55,26 +55,6 @@ specificity_margin = 0.2
 speedup_at_least = 1.0
 """
 COUNT = 80
-
-
-@dataclass(frozen=True)
-class Picky:
-    """An embedder that fails on one sequence."""
-
-    whole: Embedder
-    refused: str
-
-    @property
-    def spec(self) -> EmbedderSpec:
-        return self.whole.spec
-
-    def clean(self, sequence: str) -> Cleaned:
-        return self.whole.clean(sequence)
-
-    def embed(self, sequences: Sequence[str], *, tokens_per_batch: int = 4096) -> torch.Tensor:
-        if self.refused in sequences:
-            raise IndexError("position out of range")
-        return self.whole.embed(sequences, tokens_per_batch=tokens_per_batch)
 
 
 @dataclass
