@@ -178,11 +178,28 @@ def _git(*arguments: str) -> str | None:
 
 def _processor() -> str:
     cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+    named = processor_of(cpuinfo.read_text(encoding="utf-8")) if cpuinfo.exists() else None
+    return named or platform.processor() or platform.machine()
+
+
+def processor_of(cpuinfo: str) -> str | None:
+    """Name the first processor of a ``/proc/cpuinfo``; None where it has no name.
+
+    Family and model belong to it: virtual machines hide the name, so that processors of which one
+    is twice as fast as the other are both called ``AMD EPYC``.
+
+    >>> processor_of("cpu family : 26\\nmodel : 2\\nmodel name : AMD EPYC\\n\\nmodel name : x")
+    'AMD EPYC (family 26 model 2)'
+    >>> processor_of("model name : one without a family")
+    'one without a family'
+    """
+    first, _, _ = cpuinfo.partition("\n\n")
+    pairs = (line.partition(":") for line in first.splitlines())
+    fields = {key.strip(): value.strip() for key, _, value in pairs}
+    name = fields.get("model name")
+    if name and "cpu family" in fields and "model" in fields:
+        name += f" (family {fields['cpu family']} model {fields['model']})"
+    return name
 
 
 def _bfloat16_cpu() -> bool | None:

@@ -82,7 +82,7 @@ def test_a_migration_file_names_arms_dna_and_shards(capsys: pytest.CaptureFixtur
         (["--length", "166"], "--length needs --sequences"),
         (["--sequences", "1.5", "--length", "166"], "whole number of sequences"),
         (["--sequences", "9", "--lengths-from", "nowhere.fa"], "nowhere.fa: no such file"),
-        (["--sequences", "9", "--length", "9", "--device", "H100"], "AMD EPYC, 2 cores"),
+        (["--sequences", "9", "--length", "9", "--device", "H100"], "there are: AMD EPYC"),
         (["--sequences", "9", "--length", "9", "--results", "nowhere"], "no such folder"),
         (
             ["--sequences", "9", "--length", "9", "--spec", str(DEMO), "--baseline", "esm2-3b"],

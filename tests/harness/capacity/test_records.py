@@ -54,8 +54,19 @@ def edited(source: Path, target: Path, edit: Edit) -> Path:
 
 
 @pytest.fixture(scope="module")
-def stored() -> Records:
-    return read_records([RESULTS])
+def demo() -> Records:
+    return read_records([REFERENCE])
+
+
+@pytest.fixture(scope="module")
+def contest() -> Records:
+    return read_records([CONTEST])
+
+
+def test_every_stored_run_is_read() -> None:
+    found = read_records([RESULTS])
+    assert found.troubles == ()
+    assert {"runtimes-cpu-8m", "runtimes-cpu-650m"} <= {each.run for each in found.evidence}
 
 
 def test_the_rounds_of_a_comparison_are_drawn_again_as_they_were_timed() -> None:
@@ -77,9 +88,9 @@ def test_the_rounds_of_a_comparison_are_drawn_again_as_they_were_timed() -> None
 
 @pytest.mark.parametrize("name", ["mini-baseline:fair-esm", "mini-candidate::bfloat16"])
 def test_timed_rounds_predict_an_extraction_that_was_not_used_to_fit(
-    stored: Records, name: str
+    demo: Records, name: str
 ) -> None:
-    own = stored.newest(Choice.read(name))
+    own = demo.newest(Choice.read(name))
     assert own is not None
     rounds = [each for each in own.observations if each.what.startswith("round")]
     whole = next(each for each in own.observations if each.what == "extraction of proteins")
@@ -90,15 +101,15 @@ def test_timed_rounds_predict_an_extraction_that_was_not_used_to_fit(
     assert projected.lower <= whole.seconds <= projected.upper
 
 
-def test_the_first_extraction_of_an_arm_counts_as_cold(stored: Records) -> None:
-    own = stored.newest(Choice.read("mini-baseline"))
+def test_the_first_extraction_of_an_arm_counts_as_cold(demo: Records) -> None:
+    own = demo.newest(Choice.read("mini-baseline"))
     assert own is not None
     starts = {each.what: each.work.starts for each in own.observations if "extr" in each.what}
     assert starts == {"extraction of contigs": 1, "extraction of proteins": 0}
 
 
-def test_the_work_of_a_contest_is_that_of_its_inputs(stored: Records) -> None:
-    own = stored.newest(Choice.read("esm2-8m:packed:bfloat16"))
+def test_the_work_of_a_contest_is_that_of_its_inputs(contest: Records) -> None:
+    own = contest.newest(Choice.read("esm2-8m:packed:bfloat16"))
     arithmetic = arithmetic_of("esm2-8m")
     assert own is not None
     assert arithmetic is not None
@@ -113,9 +124,9 @@ def test_the_work_of_a_contest_is_that_of_its_inputs(stored: Records) -> None:
 
 
 def test_of_several_kinds_of_attention_the_one_that_a_runtime_prefers_speaks(
-    stored: Records,
+    contest: Records,
 ) -> None:
-    own = stored.newest(Choice.read("esm2-8m:packed:bfloat16"))
+    own = contest.newest(Choice.read("esm2-8m:packed:bfloat16"))
     assert own is not None
     assert own.spec.attention == "native"
 
@@ -145,11 +156,13 @@ def test_a_depth_that_was_cut_is_no_evidence(tmp_path: Path) -> None:
 
 def test_joules_a_residue_become_watts(tmp_path: Path) -> None:
     def measured(document: dict[str, Any]) -> None:
-        names = document["contests"][0]["joules_per_residue"]
-        document["contests"][0]["joules_per_residue"] = dict.fromkeys(names, 0.5)
+        (contested,) = document["contests"]
+        contested["joules_per_residue"] = dict.fromkeys(contested["joules_per_residue"], 0.5)
+        for rate in contested["rates"]:
+            rate["residues_per_s"] = 68.0
 
     (first, *_) = read_records([edited(LARGE, tmp_path / "run", measured)]).evidence
-    assert first.watts == pytest.approx(0.5 * 67.66199867)  # residues/s of the stored rate
+    assert first.watts == 34.0
 
 
 def test_a_damaged_run_that_is_named_is_refused(tmp_path: Path) -> None:
@@ -182,8 +195,8 @@ def test_a_key_of_a_wrong_type_is_named(tmp_path: Path) -> None:
         read_records([edited(LARGE, tmp_path / "run", spoil)])
 
 
-def test_a_calibration_comes_back_as_it_was_stored(tmp_path: Path, stored: Records) -> None:
-    source = stored.evidence[0]
+def test_a_calibration_comes_back_as_it_was_stored(tmp_path: Path, demo: Records) -> None:
+    source = demo.evidence[0]
     observations = (Observation("a mix", Work(1e9, 1e8, 1), 2.0),)
     record = Calibration(
         CALIBRATION_SCHEMA,
@@ -196,8 +209,8 @@ def test_a_calibration_comes_back_as_it_was_stored(tmp_path: Path, stored: Recor
     assert (found.spec, found.tokens_per_batch) == (source.spec, 2048)
 
 
-def test_a_calibration_of_another_schema_is_refused(tmp_path: Path, stored: Records) -> None:
-    source = stored.evidence[0]
+def test_a_calibration_of_another_schema_is_refused(tmp_path: Path, demo: Records) -> None:
+    source = demo.evidence[0]
     record = Calibration(
         "embedder-migration/calibration/9",
         (CalibratedArm(source.spec, 2048, ()),),
