@@ -183,12 +183,12 @@ def _processor() -> str:
 
 
 def processor_of(cpuinfo: str) -> str | None:
-    """Name the first processor of a ``/proc/cpuinfo``; None where it has no name.
+    r"""Name the first processor of a ``/proc/cpuinfo``; None where it has no name.
 
     Family and model belong to it: virtual machines hide the name, so that processors of which one
     is twice as fast as the other are both called ``AMD EPYC``.
 
-    >>> processor_of("cpu family : 26\\nmodel : 2\\nmodel name : AMD EPYC\\n\\nmodel name : x")
+    >>> processor_of("cpu family : 26\nmodel : 2\nmodel name : AMD EPYC\n\nmodel name : x")
     'AMD EPYC (family 26 model 2)'
     >>> processor_of("model name : one without a family")
     'one without a family'
