@@ -131,6 +131,7 @@ def test_a_refused_plan_leaves_no_folder(tmp_path: Path) -> None:
 def test_the_page_shows_what_the_command_says(capsys: pytest.CaptureFixture[str]) -> None:
     page = (ROOT / "docs" / "capacity.md").read_text(encoding="utf-8")
     _, _, example = page.partition("## Example")
+    example, _, _ = example.partition("\n## ")
     command, _, rest = example.strip().removeprefix("`harness ").partition("`")
     assert main(shlex.split(command)) == 0
     said = [re.split(r"\s{2,}", line.strip()) for line in capsys.readouterr().out.splitlines()]

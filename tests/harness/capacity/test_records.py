@@ -101,6 +101,11 @@ def test_timed_rounds_predict_an_extraction_that_was_not_used_to_fit(
     assert projected.lower <= whole.seconds <= projected.upper
 
 
+def test_a_comparison_is_read_beside_the_suites_own_contest_of_runtimes(demo: Records) -> None:
+    assert (REFERENCE / "runtimes.json").is_file()  # of another form than the script's
+    assert {each.spec.name for each in demo.evidence} == {"mini-baseline", "mini-candidate"}
+
+
 def test_the_first_extraction_of_an_arm_counts_as_cold(demo: Records) -> None:
     own = demo.newest(Choice.read("mini-baseline"))
     assert own is not None
