@@ -1,0 +1,27 @@
+"""What a page says was measured stands in a stored record."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+
+
+def page(name: str) -> str:
+    return (ROOT / "docs" / name).read_text("utf-8")
+
+
+def record(*parts: str) -> Any:  # noqa: ANN401 - whatever the record is
+    return json.loads(ROOT.joinpath("results", *parts).read_text("utf-8"))
+
+
+def test_ray_beside_one_process() -> None:
+    text, found = page("scale-out.md"), record("scale-out", "scale-out.json")
+    assert found["output"] == "equal, byte for byte"
+    for part in ("whole_run", "after_the_first_windows"):
+        one, ray = (f"{fmean(found[part]['seconds'][arm]):.1f} s" for arm in ("one process", "ray"))
+        lower, upper = found[part]["interval_95"]
+        assert f"| {one} | {ray} | {found[part]['ratio']:.3f} [{lower:.3f}, {upper:.3f}] |" in text
