@@ -25,3 +25,19 @@ def test_ray_beside_one_process() -> None:
         one, ray = (f"{fmean(found[part]['seconds'][arm]):.1f} s" for arm in ("one process", "ray"))
         lower, upper = found[part]["interval_95"]
         assert f"| {one} | {ray} | {found[part]['ratio']:.3f} [{lower:.3f}, {upper:.3f}] |" in text
+
+
+def test_what_attention_maps_cost() -> None:
+    text = page("attention-maps.md")
+    small, large = (record(run, "attention.json") for run in ("attention-cpu", "attention-650m"))
+    for arm in small["contest"]["arms"]:
+        cells = [cell for found in (small, large) for cell in attention_cost(found, arm)]
+        assert f"| {arm} | {' | '.join(cells)} |" in text
+
+
+def attention_cost(found: dict[str, Any], arm: str) -> tuple[str, str]:
+    (memory,) = (each for each in found["memory"] if each["arm"] == arm)
+    peak = (memory["host_peak_rss_bytes"] - memory["host_start_rss_bytes"]) / 2**20
+    ratio = found["ratios"].get(arm)  # none of the first, against which the others are held
+    times = "{ratio:.2f} [{lower:.2f}, {upper:.2f}]".format(**ratio) if ratio else "1"
+    return times, f"{peak:,.0f} MiB"
