@@ -41,3 +41,14 @@ def attention_cost(found: dict[str, Any], arm: str) -> tuple[str, str]:
     ratio = found["ratios"].get(arm)  # none of the first, against which the others are held
     times = "{ratio:.2f} [{lower:.2f}, {upper:.2f}]".format(**ratio) if ratio else "1"
     return times, f"{peak:,.0f} MiB"
+
+
+def test_the_choice_of_the_demo() -> None:
+    text = page("choosing.md")
+    shown = (ROOT / "results" / "choice-demo" / "choice.md").read_text("utf-8")
+    names = [each["name"] for each in record("choice-demo", "choice.json")["standings"]]
+    rows = [" ".join(line.split()) for line in shown.splitlines() if line.startswith("| ")]
+    assert len(names) == 4
+    for name in names:
+        first = next(row for row in rows if row.startswith(f"| {name} |"))
+        assert first in text

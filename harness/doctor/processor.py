@@ -86,7 +86,7 @@ def examine_cores(name: str, usable: int, limits: Limits, features: tuple[str, .
     quota = "" if limits.cpus is None else f", of which its control group allows {limits.cpus:g}"
     return fine(
         "processor",
-        f"{name}: {usable} cores for this process{quota}; {', '.join(features)}",
+        f"{name}: {usable} cores{quota}; {', '.join(features)}",
         details={"cores": usable, "cpu_quota": limits.cpus, "features": list(features)},
     )
 
