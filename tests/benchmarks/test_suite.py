@@ -136,7 +136,7 @@ DEMO = ROOT / "benchmarks" / "demo.toml"
 
 def test_a_whole_small_run_decides_and_a_second_one_overwrites_nothing(tmp_path: Path) -> None:
     spec = small_spec(DEMO, tmp_path, attribution_rounds=2)
-    code, shown, first = run_suite(tmp_path, spec)
+    code, shown, first = run_suite(tmp_path, spec, "-k", "not classifier_is_fed")  # as above
     comparison = read_comparison(first)
     assert code == EXIT_CODES[comparison.verdict.decision], shown
     assert Decision.NOT_MEASURED not in decisions(comparison).values()
@@ -245,7 +245,7 @@ def test_the_command_runs_the_same_migration(
 @pytest.mark.parametrize(
     ("options", "timed"),
     [
-        (["--benchmark-only"], True),
+        (["--benchmark-only", "-k", "not classifier_is_fed"], True),
         (["--benchmark-disable", "-k", "throughput or widths"], False),
         (["-k", "parity"], False),
     ],

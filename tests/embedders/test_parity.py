@@ -156,7 +156,7 @@ def test_packed_bfloat16_keeps_to_the_libraries_on_the_demo_proteins(
     embedder = load(
         "esm2-8m", weights=str(esm2_8m_folder), runtime="packed", dtype="bfloat16", device="cpu"
     )
-    chosen = [sequence[:1024] for sequence in list(proteins(1_720).values())[::43]]
+    chosen = [sequence[:1024] for sequence in list(proteins(1_720).values())[::86]]
     expected = torch.stack([states(sequence).mean(dim=0) for sequence in chosen])
     cosine = torch.cosine_similarity(embedder.embed(chosen).double(), expected.double())
     assert cosine.min() >= 0.9995

@@ -30,7 +30,7 @@ def reference(folder: Path, sequences: list[str]) -> torch.Tensor:
 
 @pytest.mark.weights
 @pytest.mark.parametrize(
-    "count", [40, pytest.param(2000, marks=pytest.mark.slow)], ids=["few", "two-thousand"]
+    "count", [16, pytest.param(2000, marks=pytest.mark.slow)], ids=["few", "two-thousand"]
 )
 def test_embed_gives_every_id_its_reference_vector(
     count: int, tmp_path: Path, esm2_8m_folder: Path
