@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 from statistics import fmean
@@ -52,3 +53,16 @@ def test_the_choice_of_the_demo() -> None:
     for name in names:
         first = next(row for row in rows if row.startswith(f"| {name} |"))
         assert first in text
+
+
+def test_fine_tuning_on_the_demo() -> None:
+    text = page("fine-tuning.md")
+    with (ROOT / "results" / "finetune-demo" / "pairs.csv").open(encoding="utf-8") as file:
+        pairs = list(csv.DictReader(file))
+    assert len(pairs) == 6
+    for pair in pairs:
+        figures = [f"{float(pair[key]):+.3f}" for key in ("difference", "lower", "upper")]
+        assert f"| {figures[0]} [{figures[1]}, {figures[2]}] {pair['decision']} |" in text
+    with (ROOT / "results" / "finetune-demo" / "trainings.csv").open(encoding="utf-8") as file:
+        untouched = [row for row in csv.DictReader(file) if row["best_epoch"] == "0"]
+    assert f"In {len(untouched)} of 10 fine-tunings" in text
