@@ -9,7 +9,7 @@ ways are timed in turn in one process on the largest size, and trained to their 
 ``--finish-rows`` rows, seed by seed. Everything made is removed, but for the figures.
 
 Takes disk for twice the largest number of rows (14 GB for a million), memory for all of them at
-once, since the original's way keeps them there, and some 20 minutes on two cores.
+once, since the original's way keeps them there, and some 12 to 20 minutes on two cores.
 """
 
 import argparse

@@ -19,6 +19,39 @@ def record(*parts: str) -> Any:  # noqa: ANN401 - whatever the record is
     return json.loads(ROOT.joinpath("results", *parts).read_text("utf-8"))
 
 
+def test_a_million_rows() -> None:
+    text, found = page("features-at-scale.md"), record("classifier-at-scale", "figures.json")
+    for rows in (10_000, 100_000, 1_000_000):
+        steps = [found[f"{rows} rows"][step] for step in ("merge", "train", "predict")]
+        cells = [f"{it['seconds']:.1f} s, {it['peak_rss_bytes'] / 1e6:.0f} MB" for it in steps]
+        assert f"| {rows:,} | {' | '.join(cells)} |" in text
+        assert all(step["peak_rss_bytes"] <= 1.5e9 for step in steps)
+    contest = found["in turn"]
+    for what, ratio in contest["ratios"].items():
+        rates = [f"{contest['rows_per_s'][f'{way}, {what}']:,.0f}" for way in ("original", "ours")]
+        told = f"{ratio['ratio']:.2f} [{ratio['lower']:.2f}, {ratio['upper']:.2f}]"
+        assert f"| {what}, rows/s | {' | '.join(rates)} | {told} |" in text
+    for run in found["to the end"]:
+        ways = [run["original"], run["ours"]]
+        cells = [
+            f"{way['seconds']:.1f} s, {way['epochs']} epochs, accuracy {way['accuracy']:.4f}"
+            for way in ways
+        ]
+        assert f"{' | '.join(cells)} | {ways[0]['seconds'] / ways[1]['seconds']:.0f} |" in text
+
+
+def test_projections_of_runs_that_were_not_used_to_fit() -> None:
+    text, checks = page("capacity.md"), record("projection", "projection.json")["checks"]
+    assert len(checks) == 8
+    for check in checks:
+        projected = "{value:.1f} [{lower:.1f}, {upper:.1f}]".format(**check["projected"])
+        measured = ", ".join(f"{seconds:.1f}" for seconds in check["measured_s"])
+        told = f"{projected} | {measured} | {check['ratio']:.3f}"
+        assert f"| {check['arm']} | {check['mix']} | {told} |" in text
+        assert check["within_15_percent"]
+        assert check["inside_interval"]
+
+
 def test_ray_beside_one_process() -> None:
     text, found = page("scale-out.md"), record("scale-out", "scale-out.json")
     assert found["output"] == "equal, byte for byte"

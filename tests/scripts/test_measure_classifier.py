@@ -14,8 +14,6 @@ from harness.features import Kind, load_features, merge, open_folder
 from scripts import measure_classifier
 from scripts.synthetic_features import BEST_ACCURACY, CONTIG_ROWS, World, write_sides
 
-ROOT = Path(__file__).parents[2]
-
 
 def test_best_rule_has_the_accuracy_that_is_promised() -> None:
     world = World.drawn()
@@ -61,26 +59,3 @@ def test_small_run_writes_figures_and_table(
     assert {"400 rows", "800 rows", "in turn", "to the end"} <= set(figures)
     assert (out / "figures.txt").read_text("utf-8") == capsys.readouterr().out
     assert [each.name for each in tmp_path.iterdir()] == ["out"]
-
-
-def test_the_page_shows_what_the_stored_run_measured() -> None:
-    page = (ROOT / "docs" / "features-at-scale.md").read_text("utf-8")
-    path = ROOT / "results" / "classifier-at-scale" / "figures.json"
-    found = json.loads(path.read_text("utf-8"))
-    for rows in (10_000, 100_000, 1_000_000):
-        steps = [found[f"{rows} rows"][step] for step in ("merge", "train", "predict")]
-        cells = [f"{it['seconds']:.1f} s, {it['peak_rss_bytes'] / 1e6:.0f} MB" for it in steps]
-        assert f"| {rows:,} | {' | '.join(cells)} |" in page
-        assert all(step["peak_rss_bytes"] <= 1.5e9 for step in steps)
-    contest = found["in turn"]
-    for what, ratio in contest["ratios"].items():
-        rates = [f"{contest['rows_per_s'][f'{way}, {what}']:,.0f}" for way in ("original", "ours")]
-        told = f"{ratio['ratio']:.2f} [{ratio['lower']:.2f}, {ratio['upper']:.2f}]"
-        assert f"| {what}, rows/s | {' | '.join(rates)} | {told} |" in page
-    for run in found["to the end"]:
-        ways = [run["original"], run["ours"]]
-        cells = [
-            f"{way['seconds']:.1f} s, {way['epochs']} epochs, accuracy {way['accuracy']:.4f}"
-            for way in ways
-        ]
-        assert f"{' | '.join(cells)} | {ways[0]['seconds'] / ways[1]['seconds']:.0f} |" in page
