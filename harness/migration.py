@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from embedders import describe
-from harness import measure, provenance, report
+from harness import learnt, measure, provenance, report
 from harness.arms import Arms
 from harness.efficiency import Efficiency
 from harness.findings import Findings
@@ -85,9 +85,11 @@ class Migration:
         Raises
         ------
         InputError
-            If the file cannot be used or the folder cannot be made.
+            If the file cannot be used, the folder cannot be made, or the weights of an arm were
+            fine-tuned on proteins of a data set.
         """
         spec = read_spec(spec_file).with_overrides(weights=weights, device=device, layers=layers)
+        learnt.refuse_known(spec)  # before there is a folder of a run that cannot be
         folder = report.new_run_folder(results, spec.name)
         return cls(spec, folder, spec_file=spec_file, command=command, progress=progress)
 

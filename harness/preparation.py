@@ -12,7 +12,7 @@ import torch
 
 from classifier import FeatureLayout, FeaturePart
 from embedders import Embedder, load
-from harness import features, groups, judge
+from harness import features, groups, judge, learnt
 from harness.evidence import Grouping
 from harness.files import make_folder
 from harness.results import Extraction
@@ -40,11 +40,17 @@ class Preparation:
     ``first``: the preparation of another migration from the same baseline on the same data, whose
     baseline, DNA half and groups are taken instead of being made again. What the candidate of
     either rejects is then left out of both.
+
+    Raises
+    ------
+    InputError
+        If the weights of an arm were fine-tuned on proteins of a data set.
     """
 
     def __init__(
         self, spec: MigrationSpec, folder: Path, *, first: Preparation | None = None
     ) -> None:
+        learnt.refuse_known(spec)
         self._extractions: list[Extraction] = []
         self._first = first
         self._kin: list[Preparation] = [] if first is None else first._kin

@@ -12,6 +12,7 @@ from typing import Any
 from classifier import Epoch
 from embedders.opened import hub_config, hub_tensors, vocabulary_text
 from embedders.placement import choose_device
+from harness import learnt
 from harness.documents import read_json
 from harness.files import make_folder, write_atomically, write_text_atomically
 from harness.provenance import Provenance, sha256
@@ -96,7 +97,7 @@ def finetune(
         tuned = tune(
             proteins, start, recipe, seed=seed, state=folder / STATE_FILE, progress=progress
         )
-        written = write_tuned(tuned, start, folder)
+        written = write_tuned(tuned, proteins, start, folder)
         record = Finetuned(
             schema=SCHEMA,
             plan=plan,
@@ -113,8 +114,11 @@ def finetune(
         return _read(folder)
 
 
-def write_tuned(tuned: Tuned, start: Start, folder: Path) -> list[Path]:
-    """Write adapter, head and merged weights, each file whole or not at all; return the files."""
+def write_tuned(tuned: Tuned, proteins: Proteins, start: Start, folder: Path) -> list[Path]:
+    """Write adapter, head and merged weights, each file whole or not at all; return the files.
+
+    What the weights have learnt from is listed before they are there.
+    """
     from safetensors.torch import save_file  # noqa: PLC0415
 
     adapter = folder / ADAPTER_FOLDER
@@ -126,8 +130,11 @@ def write_tuned(tuned: Tuned, start: Start, folder: Path) -> list[Path]:
             write_atomically(adapter / name, partial(_write, content))
     head = {name: value.cpu() for name, value in tuned.head.state_dict().items()}
     write_atomically(folder / HEAD_FILE, partial(save_file, head))
-    weights = write_weights(tuned, start, folder / WEIGHTS_FOLDER)
-    return [*(adapter / name for name in ADAPTER_FILES), folder / HEAD_FILE, *weights]
+    weights = folder / WEIGHTS_FOLDER
+    make_folder(weights)
+    known = learnt.write_learnt(weights, proteins.residues, start=start.weights)
+    merged = write_weights(tuned, start, weights)
+    return [*(adapter / name for name in ADAPTER_FILES), folder / HEAD_FILE, known, *merged]
 
 
 def write_weights(tuned: Tuned, start: Start, folder: Path) -> list[Path]:

@@ -43,6 +43,14 @@ def test_weights_are_written_that_embed_takes_and_the_share_that_was_learnt_is_t
     embed = ["embed", str(data / "proteins.faa"), *chosen, "-o", str(tmp_path / "features")]
     assert main([*embed, "--runtime", "packed"]) == 0
     assert features.open_folder(tmp_path / "features").width == 96
+    # and that no migration judges by the proteins that they were learnt from
+    text = (data / "motifs.toml").read_text("utf-8")
+    own = data / "own.toml"
+    own.write_text(text.replace("[candidate]", f'[candidate]\nweights = "{weights}"'), "utf-8")
+    capsys.readouterr()
+    assert main(["migrate", str(own), "-o", str(tmp_path / "results")]) == 2
+    assert "was fine-tuned on 48 of the 48 proteins" in capsys.readouterr().err
+    assert not list(tmp_path.glob("results/*"))
 
 
 @pytest.mark.parametrize(
