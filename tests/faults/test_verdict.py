@@ -1,20 +1,26 @@
-"""Rows 60 to 62 of docs/promises.md: what cannot be told is not decided.
+"""Rows 60 to 63 of docs/promises.md: what cannot be told is not decided.
 
-Each goes through a whole comparison here; the suite and the command do in
+The first three go through a whole comparison here; the suite and the command do in
 ``tests/benchmarks/test_suite.py``.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import pytest
 
 from harness import judge
+from harness.cli import main
 from harness.evidence import Decision, Endpoint
+from harness.learnt import write_learnt
 from harness.results import Gate
 from harness.spec import Gates
 from tests.harness.example_run import SPEC, comparison
+from tests.harness.tuning.migrations import write_migration
+from tests.harness.tuning.motifs import motifs
 
 GATES = Gates(sensitivity_margin=0.05, specificity_margin=0.05)
 SEEDS, FOLDS = 3, 4
@@ -92,3 +98,20 @@ def test_row_62_identical_predictions() -> None:
         assert gate.upper == -gate.lower
         assert 0 < gate.upper < 0.05
         assert gate.decision is Decision.PASS
+
+
+def test_row_63_weights_that_know_the_labels(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    proteins = motifs(12, seed=1)
+    migration = write_migration(tmp_path, proteins)
+    text = migration.read_text("utf-8")
+    migration.write_text(text.replace("[candidate]", "[candidate]\nweights = '.'"), "utf-8")
+    write_learnt(tmp_path, proteins.residues[3:4], start=None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        assert main(["migrate", str(migration), "-o", str(tmp_path / "results")]) == 2
+    said = capsys.readouterr().err
+    assert "fine-tuned on 1 of the 12 proteins" in said
+    assert "judge the candidate by other proteins" in said
+    assert not list(tmp_path.glob("results/*"))
