@@ -230,8 +230,12 @@ def test_a_number_without_sense_is_refused(option: dict[str, Any]) -> None:
 
 
 PARENT = """
+import signal
 from harness.features.worker import Worker
 from tests.harness.features.broken_embedders import BrokenEmbedder
+
+# as a terminal has it: whatever a shell runs in the background is told to ignore it
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 with Worker(BrokenEmbedder) as worker:
     print(int(worker.embed(["M"])[0, 1]), flush=True)
