@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from embedders import describe
-from harness import learnt, measure, provenance, report
+from harness import measure, provenance, report
 from harness.arms import Arms
 from harness.efficiency import Efficiency
 from harness.findings import Findings
@@ -89,9 +89,8 @@ class Migration:
             fine-tuned on proteins of a data set.
         """
         spec = read_spec(spec_file).with_overrides(weights=weights, device=device, layers=layers)
-        learnt.refuse_known(spec)  # before there is a folder of a run that cannot be
-        folder = report.new_run_folder(results, spec.name)
-        return cls(spec, folder, spec_file=spec_file, command=command, progress=progress)
+        with report.new_run_folder(results, spec.name) as folder:
+            return cls(spec, folder, spec_file=spec_file, command=command, progress=progress)
 
     def machine(self) -> dict[str, object]:
         """Return this machine as plain values, for other tools' records."""

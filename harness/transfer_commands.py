@@ -96,8 +96,8 @@ def compare(options: argparse.Namespace) -> int:
     """Classify every data set all four ways, and write and print what came of it."""
     started = datetime.now(UTC)
     spec = _asked(options)
-    folder = report.new_run_folder(options.output, f"{spec.name}-transfer")
-    trial = Trial(spec, folder, progress=bars_wanted())
+    with report.new_run_folder(options.output, f"{spec.name}-transfer") as folder:
+        trial = Trial(spec, folder, progress=bars_wanted())
     for _, step in announced(trial.steps()):
         step()
     found = trial.conclude()

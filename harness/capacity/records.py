@@ -97,12 +97,11 @@ def read_records(places: Sequence[Path]) -> Records:
 
 def _read_run(folder: Path) -> Iterator[Evidence]:
     # a comparison stands for its run: what else the suite leaves there is no record of this kind
-    readers = [read for name, read in _READERS.items() if (folder / name).is_file()]
-    for reader in readers[:1]:
-        for each in reader(folder):
-            # a depth that was cut is no evidence of the whole model
-            if each.spec.parameters == checkpoint(each.spec.name).parameters:
-                yield each
+    reader = next((read for name, read in _READERS.items() if (folder / name).is_file()), None)
+    for each in reader(folder) if reader else ():
+        # a depth that was cut is no evidence of the whole model
+        if each.spec.parameters == checkpoint(each.spec.name).parameters:
+            yield each
 
 
 def _of_comparison(folder: Path) -> Iterator[Evidence]:

@@ -44,16 +44,16 @@ class Selection:
         self._command = command
         self._migrations: dict[str, Migration] = {}
         for candidate in spec.candidates:
-            own = folder / CANDIDATES / candidate.name
-            make_folder(own)
             self._migrations[candidate.name] = Migration(
                 spec.migration(candidate),
-                own,
+                folder / CANDIDATES / candidate.name,
                 spec_file=spec_file,
                 command=command,
                 progress=progress,
                 first=next(iter(self._migrations.values()), None),
             )
+        for migration in self._migrations.values():  # once none is refused
+            make_folder(migration.folder)
 
     @classmethod
     def prepare(
@@ -72,13 +72,14 @@ class Selection:
         Raises
         ------
         InputError
-            If the file cannot be used or the folder cannot be made.
+            If the file cannot be used, the folder cannot be made, or the weights of an arm were
+            fine-tuned on proteins of a data set.
         """
         spec = read_choice_spec(spec_file).with_overrides(
             weights=weights, device=device, layers=layers
         )
-        folder = report.new_run_folder(results, spec.name)
-        return cls(spec, folder, spec_file=spec_file, command=command, progress=progress)
+        with report.new_run_folder(results, spec.name) as folder:
+            return cls(spec, folder, spec_file=spec_file, command=command, progress=progress)
 
     def steps(self) -> Iterator[Step]:
         """Yield every step with its name: first all that is measured and embedded, then learning.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -45,9 +47,19 @@ def new_folder(parent: Path, name: str) -> Path:
     raise InputError(f"{parent}: holds a thousand runs called {name}; name another folder")
 
 
-def new_run_folder(results: Path, name: str) -> Path:
-    """Make a run's own folder, called after it and the time in UTC; see :func:`new_folder`."""
-    return new_folder(results, f"{name}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
+@contextmanager
+def new_run_folder(results: Path, name: str) -> Iterator[Path]:
+    """Make a run's own folder, called after it and the time in UTC; see :func:`new_folder`.
+
+    If what is begun in the context is refused before anything is in the folder, it is gone again.
+    """
+    folder = new_folder(results, f"{name}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
+    try:
+        yield folder
+    except BaseException:
+        with suppress(OSError):  # where something is in it, it stays
+            folder.rmdir()
+        raise
 
 
 def write_tables(comparison: Comparison, folder: Path) -> None:

@@ -101,17 +101,20 @@ def test_row_62_identical_predictions() -> None:
 
 
 def test_row_63_weights_that_know_the_labels(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     proteins = motifs(12, seed=1)
     migration = write_migration(tmp_path, proteins)
     text = migration.read_text("utf-8")
     migration.write_text(text.replace("[candidate]", "[candidate]\nweights = '.'"), "utf-8")
     write_learnt(tmp_path, proteins.residues[3:4], start=None)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(tmp_path)
-        assert main(["migrate", str(migration), "-o", str(tmp_path / "results")]) == 2
-    said = capsys.readouterr().err
-    assert "fine-tuned on 1 of the 12 proteins" in said
-    assert "judge the candidate by other proteins" in said
-    assert not list(tmp_path.glob("results/*"))
+    monkeypatch.chdir(tmp_path)
+    choice = tmp_path / "choice.toml"
+    several = migration.read_text("utf-8").replace("[candidate]", "[[candidates]]\nname = 'one'")
+    choice.write_text(several, "utf-8")
+    for command, file in (("migrate", migration), ("transfer", migration), ("choose", choice)):
+        assert main([command, str(file), "-o", str(tmp_path / "results")]) == 2
+        said = capsys.readouterr().err
+        assert "fine-tuned on 1 of the 12 proteins" in said
+        assert "judge the candidate by other proteins" in said
+        assert not list(tmp_path.glob("results/*"))
