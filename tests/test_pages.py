@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 from statistics import fmean
 from typing import Any
+
+import pytest
 
 ROOT = Path(__file__).parents[1]
 
@@ -19,6 +22,11 @@ def record(*parts: str) -> Any:  # noqa: ANN401 - whatever the record is
     return json.loads(ROOT.joinpath("results", *parts).read_text("utf-8"))
 
 
+def interval(found: dict[str, Any], digits: int) -> str:
+    ratio, lower, upper = (f"{found[key]:.{digits}f}" for key in ("ratio", "lower", "upper"))
+    return f"{ratio} [{lower}, {upper}]"
+
+
 def test_a_million_rows() -> None:
     text, found = page("features-at-scale.md"), record("classifier-at-scale", "figures.json")
     for rows in (10_000, 100_000, 1_000_000):
@@ -29,8 +37,7 @@ def test_a_million_rows() -> None:
     contest = found["in turn"]
     for what, ratio in contest["ratios"].items():
         rates = [f"{contest['rows_per_s'][f'{way}, {what}']:,.0f}" for way in ("original", "ours")]
-        told = f"{ratio['ratio']:.2f} [{ratio['lower']:.2f}, {ratio['upper']:.2f}]"
-        assert f"| {what}, rows/s | {' | '.join(rates)} | {told} |" in text
+        assert f"| {what}, rows/s | {' | '.join(rates)} | {interval(ratio, 2)} |" in text
     for run in found["to the end"]:
         ways = [run["original"], run["ours"]]
         cells = [
@@ -73,8 +80,7 @@ def attention_cost(found: dict[str, Any], arm: str) -> tuple[str, str]:
     (memory,) = (each for each in found["memory"] if each["arm"] == arm)
     peak = (memory["host_peak_rss_bytes"] - memory["host_start_rss_bytes"]) / 2**20
     ratio = found["ratios"].get(arm)  # none of the first, against which the others are held
-    times = "{ratio:.2f} [{lower:.2f}, {upper:.2f}]".format(**ratio) if ratio else "1"
-    return times, f"{peak:,.0f} MiB"
+    return interval(ratio, 2) if ratio else "1", f"{peak:,.0f} MiB"
 
 
 def test_the_choice_of_the_demo() -> None:
@@ -99,3 +105,27 @@ def test_fine_tuning_on_the_demo() -> None:
     with (ROOT / "results" / "finetune-demo" / "trainings.csv").open(encoding="utf-8") as file:
         untouched = [row for row in csv.DictReader(file) if row["best_epoch"] == "0"]
     assert f"In {len(untouched)} of 10 fine-tunings" in text
+
+
+CONTESTS = {
+    "runtimes-cpu-8m": ("esm2-8m", "ESM2-8M, real weights"),
+    "runtimes-cpu-650m": ("fastesm2-650", "FastESM2_650, random weights"),
+}
+
+
+@pytest.mark.parametrize("file", ["README.md", "docs/performance.md"])
+def test_every_speed_follows_from_its_stored_record(file: str) -> None:
+    text = (ROOT / file).read_text("utf-8")
+    rows = [line for line in text.splitlines() if re.match(r"\| (ESM2-8M|FastESM2)", line)]
+    expected = []
+    for run, (checkpoint, title) in CONTESTS.items():
+        document = record(run, "runtimes.json")
+        assert f"`{document['provenance']['commit'][:7]}`" in text
+        (contested,) = document["contests"]
+        for rate in contested["rates"]:
+            arm = rate["arm"].replace(checkpoint, title + ",", 1)
+            told = f"{rate['residues_per_s']:,.0f} | {rate['utilisation']:.0%}"
+            expected.append(f"| {arm} | {told} |")
+        for figure in [*contested["pairs"], contested["control"]]:
+            assert interval(figure, 3 if figure is contested["control"] else 2) in text
+    assert rows == expected
